@@ -1,0 +1,1 @@
+"""The self-hosted service of Chrono: ingest, aggregation, storage, bus, API. An application."""
