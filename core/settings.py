@@ -7,6 +7,7 @@ prefix, as everywhere.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,7 @@ Market = Literal["live", "simulated", "replay"]
 Network = Literal["flare", "songbird", "coston", "coston2"]
 
 _DATABASE_SCHEMES = ("postgresql", "postgres")
+_UNPREFIXED = ("database_url", "redis_url")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -103,6 +105,17 @@ class Settings(BaseSettings):
     def postgres_dir(self) -> Path:
         return self.data_dir / "postgres"
 
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables for a process of the same Chrono, secrets included."""
+        variables = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            variable = name.upper() if name in _UNPREFIXED else f"CHRONO_{name.upper()}"
+            variables[variable] = _written(value)
+        return variables
+
     def shown(self) -> dict[str, str]:
         """Every setting as text, with passwords masked: what `chrono check` prints."""
         return {name: _shown(getattr(self, name)) for name in type(self).model_fields}
@@ -115,6 +128,14 @@ def masked_url(url: str) -> str:
         return url
     netloc = parts.netloc.replace(f":{parts.password}@", ":********@")
     return urlunsplit(parts._replace(netloc=netloc))
+
+
+def _written(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _shown(value: object) -> str:
