@@ -15,12 +15,12 @@ import asyncpg
 
 from core.storage.embedded import EmbeddedPostgres
 from core.storage.migrate import migrate
-from core.storage.names import sync_names
 from core.storage.pool import connector
 
 T = TypeVar("T")
 
-SMALL = {"shared_buffers": "64MB", "max_wal_size": "256MB", "max_connections": "40"}
+SHARED = {"shared_buffers": "64MB", "fsync": "off", "full_page_writes": "off"}
+"""For servers that no test kills: quick to make databases in. The fault tests use the defaults."""
 TEMPLATE = "chrono_template"
 _numbers = itertools.count(1)
 
@@ -43,7 +43,7 @@ def open_folder() -> Iterator[Path]:
 def serving(bin_dir: Path | None) -> Iterator[EmbeddedPostgres]:
     """A running server with a migrated template database."""
     with open_folder() as folder:
-        server = EmbeddedPostgres(folder / "postgres", bin_dir=bin_dir, settings=SMALL)
+        server = EmbeddedPostgres(folder / "postgres", bin_dir=bin_dir, settings=SHARED)
         run_apart(server.start())
         try:
             run_apart(_make_template(server))
@@ -73,7 +73,6 @@ async def _make_template(server: EmbeddedPostgres) -> None:
     connection = await connector(at_database(server.dsn, TEMPLATE))()
     try:
         await migrate(connection)
-        await sync_names(connection)
     finally:
         await connection.close()
     # Nobody may be connected to a template while it is copied: TimescaleDB's workers would be.

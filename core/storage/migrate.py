@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from chrono.errors import ChronoError
+from core.storage.names import sync_names
 from core.storage.pool import capabilities
 from core.storage.queries import load_queries
 
@@ -69,7 +70,8 @@ def read_migrations() -> tuple[Migration, ...]:
 async def migrate(connection: Connection, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Apply what is missing, one transaction a file, and return the names applied.
 
-    Whoever comes second waits for the first and then finds nothing to do. Raises MigrationChanged.
+    Feeds and legs that are new get their ids. Whoever comes second waits for the first and then finds
+    nothing to do. Raises MigrationChanged.
     """
     queries = load_queries("migrations")
     await connection.execute("select pg_advisory_lock($1)", LOCK_ID, timeout=STATEMENT_S)
@@ -85,6 +87,7 @@ async def migrate(connection: Connection, migrations: Sequence[Migration] | None
                     queries["record"], migration.name, migration.checksum, migration.layout
                 )
             log.info("migration_applied", name=migration.name, layout=migration.layout)
+        await sync_names(connection)
         return [migration.name for migration in todo]
     finally:
         await connection.execute("select pg_advisory_unlock($1)", LOCK_ID)

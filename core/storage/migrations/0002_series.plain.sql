@@ -112,6 +112,8 @@ begin
     if to_regclass(part) is not null then
         return false;
     end if;
+    -- Nobody may write into the default while its rows of this day move.
+    execute format('lock table %I in access exclusive mode', series || '_default');
     execute format('create table %I (like %I including defaults including constraints)', part, series);
     execute format(
         'with moved as (delete from %I where %I >= %L and %I < %L returning *) insert into %I select * from moved',
