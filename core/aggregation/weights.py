@@ -64,6 +64,7 @@ def _venue_limit(totals: Floats, share: float) -> Floats:
     cap = np.maximum(share, 1 / np.maximum(np.count_nonzero(totals, axis=1), 1))
     one_over = cap * (whole - largest) / np.maximum(1 - cap, _TINY)
     two_over = cap * (whole - largest - second) / np.maximum(1 - 2 * cap, _TINY)
-    limit = np.where(second <= one_over, one_over, two_over)
+    # Two equal venues: what the last bit of a sum says must not put the second one over.
+    limit = np.where(second <= one_over * (1 + 1e-9), one_over, two_over)
     limit[largest <= cap * whole] = np.inf
     return np.asarray(limit)

@@ -192,7 +192,7 @@ class Window:
         """When these legs were last received, and the time that their venue tells for them."""
         received = np.maximum(self._quote_received[slot], self._trade_received[slot])
         clockless = np.isnan(self._quote_told[slot]) & (self._quote_received[slot] > _NEVER)
-        told = np.minimum(np.fmax(self._quote_told[slot], self._trade_told[slot]), self._at)
+        told = np.fmax(self._quote_told[slot], self._trade_told[slot])
         self._received[slot] = received
         self._told[slot] = np.where(clockless, received, told)
 
