@@ -1,0 +1,118 @@
+"""Serving the application with uvicorn: one socket, one stop, a drain with a bound.
+
+Knows uvicorn. Does not know routes. Run it on uvloop (`uvloop.run`): the loop is the caller's. WebSockets are
+served by uvicorn's sans-I/O protocol on `websockets`: its older one is deprecated and warns. Compression is
+off: it would be made anew for each client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from core.api.session import StreamLimits
+from core.api.stream import EXPEL_EXTENSION, Hub
+
+DRAIN_STREAM_S: Final = 1.0
+DRAIN_REQUESTS_S: Final = 1
+"""Bounds of the drain: with uvicorn's own turns (0.1 s each) it ends within 3 s."""
+
+FLUSH_S: Final = 1.0
+"""How long an expelled client may still take what was written to it."""
+
+
+class _StreamProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol with a way to end a connection whose peer takes nothing."""
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[EXPEL_EXTENSION] = {"expel": self.expel}
+
+    def expel(self, code: int, reason: str) -> None:
+        """Write the close behind what waits, and cut the connection if it is not taken soon."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.transport.close()
+        self.loop.call_later(FLUSH_S, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: stopping is the caller's decision."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+async def serve(
+    app: FastAPI,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    *,
+    started: Callable[[int], None] | None = None,
+    limits: StreamLimits | None = None,
+) -> None:
+    """Serve until `stop` is set, then drain within 3 s: WebSockets are closed with 1001.
+
+    `started` is called with the port once connections are accepted; port 0 takes a free one. Raises OSError
+    when the address cannot be bound.
+    """
+    listener = _bind(host, port)
+    bound_port: int = listener.getsockname()[1]
+    config = _config(app, limits or StreamLimits())
+    server = _Server(config, lambda: started(bound_port) if started else None)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve([listener]), name="api-serve")
+        stopping = group.create_task(_stop(app.state.hub, server, stop), name="api-stop")
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await serving
+        stopping.cancel()
+
+
+async def _stop(hub: Hub, server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    await hub.close(DRAIN_STREAM_S)
+    server.should_exit = True
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=2048)
+    listener.setblocking(False)
+    return listener
+
+
+def _config(app: FastAPI, limits: StreamLimits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws=_StreamProtocol,
+        ws_max_size=limits.message_bytes_max,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_REQUESTS_S,
+    )
