@@ -6,7 +6,6 @@ knows by how many.
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from typing import Final
 
 import orjson
@@ -16,7 +15,7 @@ from core.messages import PassMessage
 Feeds = frozenset[str]
 
 MESSAGES_MAX: Final = 4_096
-"""Joined messages kept for one pass; more are joined for each client."""
+"""Joined updates kept for one pass; more are joined for each client."""
 
 
 class Board:
@@ -28,7 +27,7 @@ class Board:
         self.ordinal = 0
         self._fragments: dict[str, bytes] = {}
         self._changed: dict[str, int] = {}
-        self._joined: dict[tuple[Feeds, int, int], str] = {}
+        self._updates: dict[tuple[Feeds, int, int], str] = {}
 
     def apply(self, message: PassMessage) -> None:
         """Take a pass: the one that arrives last is the newest."""
@@ -36,32 +35,29 @@ class Board:
         self.sequence, self.at = message.sequence, message.at
         self._fragments.update(message.fragments)
         self._changed.update(dict.fromkeys(message.fragments, self.ordinal))
-        self._joined.clear()
+        self._updates.clear()
 
-    def snapshot(self, feeds: Feeds) -> str:
-        """The first message after a subscription: every feed of it."""
-        return self._message(feeds, 0, -1)
+    def snapshot(self, feeds: Feeds, at: float) -> str:
+        """The first message after a subscription: every feed of it. Its own `at` is now."""
+        head = {"type": "snapshot", "sequence": self.sequence, "at": round(max(at, self.at), 3)}
+        return self._joined_with(head, feeds, 0)
 
     def update(self, feeds: Feeds, seen: int, previous: int) -> str:
         """What changed after the ordinal `seen`, for a client whose last message had `previous`."""
-        return self._message(feeds, seen, previous)
-
-    def _message(self, feeds: Feeds, seen: int, previous: int) -> str:
         key = (feeds, seen, previous)
-        joined = self._joined.get(key)
-        if joined is None:
-            joined = self._join(feeds, seen, previous)
-            if len(self._joined) < MESSAGES_MAX:
-                self._joined[key] = joined
-        return joined
+        text = self._updates.get(key)
+        if text is None:
+            text = self._joined_with(self._update_head(seen, previous), feeds, seen)
+            if len(self._updates) < MESSAGES_MAX:
+                self._updates[key] = text
+        return text
 
-    def _join(self, feeds: AbstractSet[str], seen: int, previous: int) -> str:
-        head: dict[str, object] = {"type": "snapshot", "sequence": self.sequence, "at": self.at}
-        if previous >= 0:
-            head |= {"type": "update", "previous": previous}
-            skipped = self.ordinal - seen - 1
-            if skipped > 0:
-                head["conflated"] = skipped
+    def _update_head(self, seen: int, previous: int) -> dict[str, object]:
+        head = {"type": "update", "sequence": self.sequence, "previous": previous, "at": self.at}
+        skipped = self.ordinal - seen - 1
+        return {**head, "conflated": skipped} if skipped else head
+
+    def _joined_with(self, head: dict[str, object], feeds: Feeds, seen: int) -> str:
         changed = [
             fragment
             for feed, fragment in self._fragments.items()

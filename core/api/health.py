@@ -55,7 +55,8 @@ class HealthRoutes:
         return router
 
     async def health(self) -> Response:
-        return Response(b'{"status":"ok"}', media_type="application/json")
+        told = {**self._services.about, "status": "ok"}
+        return Response(orjson.dumps(told), media_type="application/json")
 
     async def ready(self) -> Response:
         """503 with the reasons while a check fails."""

@@ -201,7 +201,14 @@ class VenueList(Shape):
     venues: list[VenueEntry]
 
 
-class Health(Shape):
+class Health(BaseModel):
+    """Further members say what is served, such as the network and the market."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={"examples": [{"status": "ok", "network": "flare", "market": "live"}]},
+    )
+
     status: Literal["ok"]
 
 

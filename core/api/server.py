@@ -11,10 +11,12 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from core.api.session import StreamLimits
@@ -24,12 +26,55 @@ DRAIN_STREAM_S: Final = 1.0
 DRAIN_REQUESTS_S: Final = 1
 """Bounds of the drain: with uvicorn's own turns (0.1 s each) it ends within 3 s."""
 
+FRAMES_MAX: Final = 16
+
 FLUSH_S: Final = 1.0
 """How long an expelled client may still take what was written to it."""
 
 
+class _Frames:
+    """Texts as whole WebSocket frames, so that a text for 500 clients is framed once. Keeps the last few."""
+
+    def __init__(self) -> None:
+        self._frames: dict[str, bytes] = {}
+
+    def of(self, text: str) -> bytes:
+        frame = self._frames.get(text)
+        if frame is None:
+            if len(self._frames) >= FRAMES_MAX:
+                self._frames.clear()
+            frame = self._frames[text] = text_frame(text)
+        return frame
+
+
+def text_frame(text: str) -> bytes:
+    """An unmasked, final text frame: RFC 6455, section 5.2."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 2**16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
 class _StreamProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol with a way to end a connection whose peer takes nothing."""
+    """uvicorn's protocol, with texts framed once, and an end for a connection whose peer takes nothing."""
+
+    def __init__(self, *args: Any, frames: _Frames, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._frames = frames
+
+    async def send(self, message: Any) -> None:
+        """As uvicorn's, but an open connection's texts take the short way. Waits while the socket is full."""
+        text = message.get("text")
+        if text is None or not self.handshake_complete:
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            raise ClientDisconnected
+        self.transport.write(self._frames.of(text))
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
@@ -107,7 +152,7 @@ def _config(app: FastAPI, limits: StreamLimits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
-        ws=_StreamProtocol,
+        ws=cast(type[asyncio.Protocol], partial(_StreamProtocol, frames=_Frames())),
         ws_max_size=limits.message_bytes_max,
         ws_per_message_deflate=False,
         lifespan="on",

@@ -6,7 +6,7 @@ Times are Unix seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -75,7 +75,10 @@ class HeardReport:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the API needs. `ready` answers from memory: check name -> (ok, detail)."""
+    """Everything the API needs. `ready` answers from memory: check name -> (ok, detail).
+
+    `about` are further members of `/health`, such as the network and the market it serves.
+    """
 
     ingest: Ingest
     latest: Callable[[], Estimates | None]
@@ -88,4 +91,5 @@ class Services:
     ready: Callable[[], Mapping[str, tuple[bool, str]]]
     clock: Callable[[], float]
     registry: CollectorRegistry
+    about: Mapping[str, str] = field(default_factory=dict)
     portal_dir: Path | None = None

@@ -13,6 +13,7 @@ texts:
                      `previous` is the sequence of the last snapshot or update this client really got;
                      with "conflated":n when n passes between were skipped because the client was slow
             {"type":"heartbeat","sequence","at"}    after 5 s of silence; {"type":"pong"}
+                     `at` of a snapshot or heartbeat is now, of an update the time of its pass
             {"type":"error","problem":{..}}         RFC 9457; the connection stays
 
 Codes of a close: 1001 the server stops, 1008 too many messages, 1013 the client took nothing for too long.
@@ -112,16 +113,15 @@ class Session:
         if self._close:
             return self._close
         if board.ordinal > self._ordinal and self.feeds:
-            return self._snapshot(board) if self._snapshot_due else self._update(board)
+            return self._snapshot(board, at) if self._snapshot_due else self._update(board)
         if at - self._sent_at >= self._limits.heartbeat_s:
-            text = _text("heartbeat", sequence=board.sequence, at=board.at)
-            return Outgoing("heartbeat", text)
+            return Outgoing("heartbeat", _text("heartbeat", sequence=board.sequence, at=round(at, 3)))
         return None
 
-    def _snapshot(self, board: Board) -> Outgoing:
+    def _snapshot(self, board: Board, at: float) -> Outgoing:
         self._snapshot_due = False
         self._ordinal, self._sequence = board.ordinal, board.sequence
-        return Outgoing("snapshot", board.snapshot(self.feeds))
+        return Outgoing("snapshot", board.snapshot(self.feeds, at))
 
     def _update(self, board: Board) -> Outgoing:
         text = board.update(self.feeds, self._ordinal, self._sequence)

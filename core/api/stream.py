@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from core.api.board import Board
 from core.api.metrics import ApiMetrics
 from core.api.problems import Problem, respond
-from core.api.session import Close, Session, StreamLimits
+from core.api.session import Close, Outgoing, Session, StreamLimits
 from core.messages import MalformedMessage, decode_pass
 from core.ports import Bus
 
@@ -57,6 +57,7 @@ class Hub:
         self._bus = bus
         self._clock = clock
         self._metrics = metrics
+        self._updates = metrics.stream_messages.labels("update")
         self._limits = limits
         self._board = Board()
         self._clients: set[_Client] = set()
@@ -144,10 +145,16 @@ class Hub:
             except WebSocketDisconnect:
                 return
             client.sending_since = None
-            self._metrics.stream_messages.labels(outgoing.type).inc()
-            if outgoing.pass_at is not None:
-                self._metrics.socket_seconds.observe(self._clock() - outgoing.pass_at)
-                self._metrics.stream_conflated.inc(outgoing.conflated)
+            self._count(outgoing)
+
+    def _count(self, sent: Outgoing) -> None:
+        if sent.pass_at is None:
+            self._metrics.stream_messages.labels(sent.type).inc()
+            return
+        self._updates.inc()
+        self._metrics.socket_seconds.observe(self._clock() - sent.pass_at)
+        if sent.conflated:
+            self._metrics.stream_conflated.inc(sent.conflated)
 
     async def _follow(self) -> None:
         while True:
