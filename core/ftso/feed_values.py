@@ -46,10 +46,10 @@ def _scaled_decimal(value: Decimal, decimals: int) -> int:
     sign, digits, exponent = value.as_tuple()
     mantissa = int("".join(map(str, digits))) * (-1 if sign else 1)
     shift = int(exponent) + decimals
+    power: int = 10 ** abs(shift)
     if shift >= 0:
-        return mantissa * 10**shift
-    unit = 10**-shift
-    return (2 * mantissa + unit) // (2 * unit)
+        return mantissa * power
+    return (2 * mantissa + power) // (2 * power)
 
 
 def _scaled_float(value: float, decimals: int) -> int:

@@ -5,7 +5,7 @@ flare-specs FSP/Encoding (Finalization), FSP/Finalization:
     signing policy   43 + 22·n bytes
     message          38 bytes; or 00 and a new signing policy, to relay a policy to another chain
     count            2 bytes
-    signatures       67 bytes each, indices ascending: v (27 or 28), r, s, the signer's index in the policy (2)
+    signatures       67 bytes each: v (27 or 28), r, s, the signer's index (2); indices ascending
 
 The relay reverts on an index out of order, on a signature that is not its index's, and if the weights do not
 exceed the threshold; so `gather` lets through only what it will accept, and no more than it needs.
