@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import uvloop
 from pydantic import ValidationError
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
+import core
 from chrono.errors import ChronoError
+from chrono.signing import PublicKey
+from core.app import run_collector, run_core
+from core.check import check_everything
+from core.keys import KnownKeys, create_private_key, format_known_key
+from core.lifecycle import stop_on_signals
 from core.log import configure_logging
+from core.markets import LiveMarket, Market, RecordedMarket, SimulatedMarket, run_random_market
 from core.settings import Settings
+from core.simulator.faults import parse_fault
+from core.simulator.replay import ReplayProgress
+from core.up import run_replay, run_up
 
 app = typer.Typer(
     help=(
@@ -31,9 +46,12 @@ app.add_typer(keys_app, name="keys")
 
 out = Console()
 err = Console(stderr=True)
+_STYLES = {"ok": "", "warning": "yellow", "failed": "red"}
 
 
 class MarketChoice(StrEnum):
+    """The markets of `chrono up`."""
+
     live = "live"
     simulated = "simulated"
 
@@ -71,8 +89,159 @@ def load_settings(**chosen: object) -> Settings:
         raise typer.Exit(2) from None
 
 
-def _run(process: str, settings: Settings, work: Coroutine[Any, Any, None]) -> None:
+def _run(process: str, settings: Settings, work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run a process until its work ends or it is told to stop."""
     configure_logging(process, settings.log_level, settings.log_format)
-    import uvloop  # noqa: PLC0415
 
-    uvloop.run(work)
+    async def until_stopped() -> None:
+        async with stop_on_signals() as stop:
+            await work(stop)
+
+    uvloop.run(until_stopped())
+
+
+@app.command()
+def up(
+    market: Annotated[MarketChoice | None, typer.Option(help="Where prices come from.")] = None,
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    seed: Seed = 1,
+    fault: Fault = None,
+) -> None:
+    """Run everything on this machine until Ctrl-C: database, collector, core, API and page."""
+    settings = load_settings(market=market, host=host, port=port, data_dir=data_dir)
+    faults = fault or []
+    for text in faults:
+        parse_fault(text)
+    opens: Market = LiveMarket()
+    if settings.market == "simulated":
+        words = [word for text in faults for word in ("--fault", text)]
+        opens = SimulatedMarket(["--seed", str(seed), *words], settings.environment())
+    elif faults:
+        raise typer.BadParameter("only a simulated market has faults to inject", param_hint="--fault")
+    _run("up", settings, lambda stop: run_up(settings, opens, stop, _announce))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Candles in Parquet or CSV.", exists=True, dir_okay=False)],
+    speed: Annotated[float, typer.Option(help="Recorded seconds a second.", min=0.1, max=10_000)] = 60.0,
+    keep: Annotated[bool, typer.Option(help="Keep serving when the file has ended.")] = False,
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run everything on recorded candles, through real HTTP, parsing, signing, ingest and aggregation."""
+    settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir)
+    market = RecordedMarket.read(file, speed)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"))
+    with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
+        task = progress.add_task("replay", total=1.0)
+
+        def show(now: ReplayProgress) -> None:
+            minute = datetime.fromtimestamp(now.minute, UTC)
+            progress.update(task, completed=now.fraction, description=f"{minute:%Y-%m-%d %H:%M}")
+
+        _run(
+            "replay",
+            settings,
+            lambda stop: run_replay(settings, market, stop, _announce, show, keep=keep),
+        )
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0)] = 9000,
+    seed: Seed = 1,
+    fault: Fault = None,
+) -> None:
+    """Serve the five venues' public REST endpoints on loopback, from a seeded random-walk market.
+
+    Below the address, /binance, /bybit, /coinbase, /kraken and /okx answer as the venues do; GET /_truth says
+    what everything is worth, and POST or DELETE /_faults injects and ends faults while it runs.
+    """
+    faults = [parse_fault(text) for text in fault or []]
+    _run("simulator", load_settings(), lambda stop: run_random_market(seed, faults, port, stop))
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
+    """Run the core alone: ingest, estimates, API and page. Needs DATABASE_URL."""
+    settings = load_settings(host=host, port=port, data_dir=data_dir)
+    _run("core", settings, lambda stop: run_core(settings, stop))
+
+
+@app.command()
+def collect(data_dir: DataDir = None) -> None:
+    """Run a collector alone: it asks the venues and posts signed batches to CHRONO_CORE_URL."""
+    settings = load_settings(data_dir=data_dir)
+    _run("collector", settings, lambda stop: run_collector(settings, stop))
+
+
+@app.command()
+def check(
+    migrate: Annotated[bool, typer.Option(help="Apply the database's pending migrations.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Print the whole configuration, secrets masked, and try every dependency. Exits 1 if one fails."""
+    settings = load_settings(data_dir=data_dir)
+    configure_logging("check", "WARNING", settings.log_format)
+    table = Table("setting", "value", "meaning", box=None, pad_edge=False)
+    for name, value in settings.shown().items():
+        table.add_row(name, value, Settings.model_fields[name].description or "")
+    out.print(table, end="\n\n")
+    findings = asyncio.run(check_everything(settings, migrate_now=migrate))
+    table = Table("dependency", "", "found", box=None, pad_edge=False)
+    for finding in findings:
+        table.add_row(finding.name, finding.outcome, finding.detail, style=_STYLES[finding.outcome])
+    out.print(table)
+    if any(finding.failed for finding in findings):
+        raise typer.Exit(1)
+
+
+@keys_app.command("new")
+def keys_new(
+    file: Annotated[Path | None, typer.Option(help="Where the private key goes.")] = None,
+    name: Annotated[str, typer.Option(help="A name for the collector, without spaces.")] = "collector",
+    data_dir: DataDir = None,
+) -> None:
+    """Create a collector's key pair and let this core accept its batches."""
+    settings = load_settings(data_dir=data_dir)
+    if not name or len(name.split()) != 1:
+        raise typer.BadParameter("one word", param_hint="--name")
+    path = file or settings.private_key_file
+    signer = create_private_key(path)
+    key = PublicKey(signer.public_key, name)
+    KnownKeys(settings.known_keys_file).add(key)
+    out.print(f"private key  {path} (keep it secret)", highlight=False)
+    out.print(f"key id       {key.key_id.hex()}", highlight=False)
+    out.print(f"public key   {format_known_key(key)}", highlight=False)
+    out.print(f"accepted by  {settings.known_keys_file}", highlight=False)
+
+
+@keys_app.command("list")
+def keys_list(data_dir: DataDir = None) -> None:
+    """Show the collectors whose batches this core accepts or has revoked."""
+    settings = load_settings(data_dir=data_dir)
+    for key in KnownKeys(settings.known_keys_file).read():
+        state = "revoked" if key.revoked else "valid"
+        out.print(f"{key.key_id.hex()}  {state:8} {key.name}", highlight=False)
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="The key id, 16 hexadecimal digits.")], data_dir: DataDir = None
+) -> None:
+    """Refuse a key from now on. A running core notices by itself."""
+    settings = load_settings(data_dir=data_dir)
+    try:
+        wanted = bytes.fromhex(key_id)
+    except ValueError:
+        raise typer.BadParameter("not hexadecimal", param_hint="KEY_ID") from None
+    key = KnownKeys(settings.known_keys_file).revoke(wanted)
+    out.print(f"revoked {key.key_id.hex()} {key.name}", highlight=False)
+
+
+def _announce(url: str, data_dir: str) -> None:
+    out.print(f"\n  Chrono is up: [bold]{url}[/bold]   (API docs: {url}/docs; data: {data_dir}; Ctrl-C stops)\n")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chrono.feeds import VENUES
+from chrono.feeds import LEGS, VENUES
 from core.log import LogFormat
 
 Market = Literal["live", "simulated", "replay"]
@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     venue_urls: dict[str, str] = Field(
         default_factory=dict, description="JSON object: another base URL for a venue"
     )
+    legs: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="legs to collect, such as kraken:BTC/USD, by comma; none collects all"
+    )
     poll_interval_s: float = Field(1.5, ge=0.1, le=60, description="between two requests for tickers")
     core_url: str | None = Field(None, description="where a collector posts; none is this machine's core")
     spool_batches: int = Field(7_200, ge=1, le=100_000, description="batches kept while the core is away")
@@ -71,9 +74,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
     log_format: LogFormat = Field("auto", description="auto, text or json")
 
-    @field_validator("venues", mode="before")
+    @field_validator("venues", "legs", mode="before")
     @classmethod
-    def _split_venues(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
@@ -83,6 +86,9 @@ class Settings(BaseSettings):
         unknown = [name for name in (*self.venues, *self.venue_urls) if name not in VENUES]
         if unknown:
             raise ValueError(f"unknown venues: {', '.join(unknown)}; known are {', '.join(VENUES)}")
+        strangers = sorted(set(self.legs) - {str(leg) for leg in LEGS})
+        if strangers:
+            raise ValueError(f"legs that are not in the feed table: {', '.join(strangers)}")
         if not self.venues:
             raise ValueError("at least one venue is needed")
         for name, url, schemes in (

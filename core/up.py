@@ -1,7 +1,7 @@
-"""`chrono up`: everything on one machine, from an empty folder to a page with prices.
+"""`chrono up` and `chrono replay`: everything on one machine, from an empty folder to a page with prices.
 
-Knows which processes make a whole Chrono and in which order they start. Each runs `python -m core ...` with
-its settings in its environment.
+Knows which processes make a whole Chrono and in which order they start: database, core, market, collector.
+Each runs `python -m core ...` with its settings in its environment.
 """
 
 from __future__ import annotations
@@ -10,26 +10,29 @@ import asyncio
 import contextlib
 import fcntl
 import json
-import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import httpx
 import structlog
 
 from chrono.errors import ChronoError
-from chrono.feeds import VENUES
 from chrono.signing import PublicKey
 from core.keys import KnownKeys, create_private_key, load_private_key
+from core.markets import Market, RecordedMarket
+from core.net import answers, free_port
 from core.settings import Settings
+from core.simulator.replay import ReplayProgress
 from core.storage.embedded import EmbeddedPostgres
 from core.supervisor import Child, Supervisor
 
 COLLECTOR_GRACE_S: Final = 1.5
-CORE_GRACE_S: Final = 1.8
-SIMULATOR_GRACE_S: Final = 0.4
+CORE_GRACE_S: Final = 2.0
+PROGRESS_S: Final = 0.2
+LAST_PASSES_S: Final = 3.0
+
+Announce = Callable[[str, str], None]
 
 log = structlog.get_logger()
 
@@ -38,76 +41,96 @@ class CannotStart(ChronoError):
     """What keeps Chrono from starting, and what to do about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarketServer:
-    """The arguments of the process that stands in for the venues; None of it in a live market."""
-
-    arguments: Sequence[str]
-
-
-async def run_up(
-    settings: Settings,
-    market_server: MarketServer | None,
-    stop: asyncio.Event,
-    announce: Callable[[str, str], None],
-) -> None:
+async def run_up(settings: Settings, market: Market, stop: asyncio.Event, announce: Announce) -> None:
     """Start all of it, call `announce(url, where the data is)`, and stop all of it when `stop` is set.
 
-    Raises CannotStart or ChildFailed.
+    Raises CannotStart, PortTaken, ChildFailed or what the database's start raises.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with _only_one(settings.data_dir / "lock"):
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_only_one(settings.data_dir / "lock"))
         _ensure_collector_key(settings)
-        port = _free_port(settings.host, settings.port)
-        async with contextlib.AsyncExitStack() as stack:
-            database_url = await _database(settings, stack)
-            supervisor = Supervisor()
-            stack.push_async_callback(supervisor.stop)
-            environment = {"DATABASE_URL": database_url, "CHRONO_PORT": str(port)}
-            children = _children(settings, port, environment, market_server)
-            for child in children:
-                starting = asyncio.create_task(supervisor.start(child))
-                stopped = asyncio.create_task(stop.wait())
-                await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                stopped.cancel()
-                if not starting.done():
-                    starting.cancel()
-                    return
-                starting.result()
+        port = free_port(settings.host, settings.port)
+        starting = asyncio.create_task(_start(settings, market, port, stack))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            return
+        try:
+            starting.result()
             announce(f"http://{settings.host}:{port}", str(settings.data_dir))
-            await stop.wait()
+            await stopped
             log.info("stopping")
+        finally:
+            stopped.cancel()
 
 
-def _children(
-    settings: Settings, port: int, environment: Mapping[str, str], market_server: MarketServer | None
-) -> list[Child]:
-    """The processes in the order of their start."""
-    everything = {**settings.environment(), **environment}
-    children = []
-    if market_server is not None:
-        market_port = _free_port("127.0.0.1", 0)
-        market_url = f"http://127.0.0.1:{market_port}"
-        everything["CHRONO_VENUE_URLS"] = json.dumps({venue: f"{market_url}/{venue}" for venue in VENUES})
-        children.append(
-            Child(
-                "simulator",
-                [*market_server.arguments, "--port", str(market_port)],
-                everything,
-                _answers(f"{market_url}/_truth"),
-                grace_s=SIMULATOR_GRACE_S,
-            )
+async def run_replay(
+    settings: Settings,
+    market: RecordedMarket,
+    stop: asyncio.Event,
+    announce: Announce,
+    show: Callable[[ReplayProgress], None],
+    *,
+    keep: bool,
+) -> None:
+    """Like `run_up`, with progress told through `show`; ends with the recording unless `keep`."""
+
+    async def follow() -> None:
+        while not stop.is_set():
+            await asyncio.sleep(PROGRESS_S)
+            progress = market.progress(time.time())
+            if progress is None:
+                continue
+            show(progress)
+            if progress.ended:
+                break
+        if not keep:
+            await asyncio.sleep(LAST_PASSES_S)
+            stop.set()
+
+    following = asyncio.create_task(follow())
+    try:
+        await run_up(settings, market, stop, announce)
+    finally:
+        following.cancel()
+
+
+async def _start(
+    settings: Settings, market: Market, port: int, stack: contextlib.AsyncExitStack
+) -> None:
+    """Start one part after the other, each to be stopped by the stack in the opposite order."""
+    environment = {**settings.environment(), "CHRONO_PORT": str(port)}
+    environment["DATABASE_URL"] = await _database(settings, stack)
+    supervisor = Supervisor()
+    stack.push_async_callback(supervisor.stop)
+    core_ready = answers(f"http://{settings.host}:{port}/health")
+    await supervisor.start(Child("core", ["serve"], environment, core_ready, grace_s=CORE_GRACE_S))
+    opened = await market.open(supervisor, stack)
+    await supervisor.start(
+        Child(
+            "collector",
+            ["collect"],
+            {**environment, **_market_environment(settings, opened.venue_urls, opened.legs)},
+            _at_once,
+            grace_s=COLLECTOR_GRACE_S,
         )
-    core_url = f"http://{settings.host}:{port}"
-    children.append(
-        Child("core", ["serve"], everything, _answers(f"{core_url}/health"), grace_s=CORE_GRACE_S)
     )
-    children.append(Child("collector", ["collect"], everything, _at_once, grace_s=COLLECTOR_GRACE_S))
-    return children
+
+
+def _market_environment(
+    settings: Settings, venue_urls: Mapping[str, str], legs: tuple[str, ...]
+) -> dict[str, str]:
+    environment = {"CHRONO_VENUE_URLS": json.dumps({**venue_urls, **settings.venue_urls})}
+    if legs:
+        environment["CHRONO_LEGS"] = ",".join(legs)
+    return environment
 
 
 async def _database(settings: Settings, stack: contextlib.AsyncExitStack) -> str:
-    """The URL of the database; an embedded one is started and stopped with the stack."""
+    """The URL of the database; an embedded one is started, and stopped with the stack."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return await stack.enter_async_context(EmbeddedPostgres(settings.postgres_dir).running())
@@ -131,30 +154,6 @@ def _only_one(path: Path) -> Iterator[None]:
                 f"another Chrono runs on {path.parent}; stop it, or choose another --data-dir"
             ) from None
         yield
-
-
-def _free_port(host: str, port: int) -> int:
-    """The port if it is free, or any free one for 0; raises CannotStart."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CannotStart(
-                f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port"
-            ) from None
-        return int(probe.getsockname()[1])
-
-
-def _answers(url: str) -> Callable[[], Awaitable[bool]]:
-    async def ready() -> bool:
-        try:
-            async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-                return (await client.get(url)).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
-
-    return ready
 
 
 async def _at_once() -> bool:

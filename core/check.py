@@ -1,0 +1,195 @@
+"""`chrono check`: does everything that Chrono depends on work, here and now?
+
+Tries the database and its migrations, TimescaleDB, Redis, the keys, the disk, the port and every venue.
+Changes nothing, unless it is told to migrate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import asyncpg
+import httpx
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from chrono.errors import ChronoError
+from chrono.feeds import legs_of
+from chrono.fetch import fetch
+from chrono.http import Failure
+from chrono.venues import VENUE_ADAPTERS
+from chrono.venues.adapter import Parsed
+from core.keys import KnownKeys, load_private_key
+from core.net import PortTaken, free_port
+from core.ports import StoreUnavailable
+from core.settings import Settings
+from core.storage.embedded import EmbeddedPostgres, running_dsn
+from core.storage.migrate import migrate, pending
+from core.storage.pool import capabilities, unavailable_when_down
+
+Outcome = Literal["ok", "warning", "failed"]
+
+TRY_S: Final = 5.0
+FREE_BYTES_MIN: Final = 5 * 1024**3
+SYNC_MS_MAX: Final = 50.0
+LEGS_TRIED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one dependency."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome == "failed"
+
+
+async def check_everything(settings: Settings, *, migrate_now: bool) -> list[Finding]:
+    """All findings, in a fixed order. Takes a few seconds at most per dependency."""
+    database = await _database(settings, migrate_now)
+    others = await asyncio.gather(
+        _guarded("redis", _redis(settings)),
+        _guarded("keys", _keys(settings)),
+        _guarded("disk", asyncio.to_thread(_disk, settings.data_dir)),
+        _guarded("port", _port(settings)),
+        *(_guarded(venue, _venue(settings, venue)) for venue in settings.venues),
+    )
+    return [*database, *others]
+
+
+async def _guarded(name: str, work: Awaitable[Finding]) -> Finding:
+    try:
+        return await work
+    except (ChronoError, OSError) as error:
+        return Finding(name, "failed", str(error))
+
+
+async def _database(settings: Settings, migrate_now: bool) -> list[Finding]:
+    """The database; an embedded one that does not run is started for the check and stopped again."""
+    try:
+        async with AsyncExitStack() as stack:
+            if settings.database_url is not None:
+                dsn, kind = settings.database_url.get_secret_value(), "DATABASE_URL"
+            elif (running := running_dsn(settings.postgres_dir)) is not None:
+                dsn, kind = running, f"embedded in {settings.postgres_dir}, running"
+            else:
+                server = EmbeddedPostgres(settings.postgres_dir)
+                dsn = await stack.enter_async_context(server.running())
+                kind = f"embedded in {settings.postgres_dir}, started for this check"
+            with unavailable_when_down():
+                connection = await asyncpg.connect(dsn, timeout=TRY_S, command_timeout=60)
+                try:
+                    return await _ask_database(connection, kind, migrate_now)
+                finally:
+                    await connection.close()
+    except (ChronoError, OSError) as error:
+        return [Finding("database", "failed", str(error))]
+
+
+async def _ask_database(connection: asyncpg.Connection, kind: str, migrate_now: bool) -> list[Finding]:
+    found = await capabilities(connection)
+    applied = await migrate(connection) if migrate_now else []
+    waiting = await pending(connection)
+    if found.timescale_installed:
+        timescale = Finding("timescaledb", "ok", f"{found.timescale_installed} is used")
+    elif found.timescale_available:
+        timescale = Finding("timescaledb", "ok", f"{found.timescale_available} will be used")
+    else:
+        timescale = Finding("timescaledb", "warning", "not there: plain tables answer the same queries")
+    if waiting:
+        names = ", ".join(migration.name for migration in waiting)
+        migrations = Finding("migrations", "warning", f"pending: {names}; `chrono up` applies them")
+    else:
+        told = f"{len(applied)} applied now" if applied else "none pending"
+        migrations = Finding("migrations", "ok", told)
+    return [Finding("database", "ok", f"PostgreSQL {found.server_version} ({kind})"), timescale, migrations]
+
+
+async def _redis(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        return Finding("redis", "ok", "not configured: the bus stays in the process")
+    url = settings.redis_url.get_secret_value()
+    client = Redis.from_url(url, socket_connect_timeout=TRY_S, socket_timeout=TRY_S)
+    try:
+        info = await client.info("server")
+    except RedisError as error:
+        return Finding("redis", "failed", str(error))
+    finally:
+        await client.aclose()
+    return Finding("redis", "ok", f"Redis {info['redis_version']}")
+
+
+async def _keys(settings: Settings) -> Finding:
+    known = list(KnownKeys(settings.known_keys_file).ring())
+    valid = sum(not key.revoked for key in known)
+    told = f"{valid} collectors accepted, {len(known) - valid} revoked"
+    if not settings.private_key_file.exists():
+        return Finding("keys", "warning", f"{told}; no local collector's key yet: `chrono up` makes one")
+    signer = load_private_key(settings.private_key_file)
+    return Finding("keys", "ok", f"{told}; the local collector is {signer.key_id.hex()}")
+
+
+def _disk(folder: Path) -> Finding:
+    """Free space, and how long one durable write takes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    probe = folder / ".check"
+    began = time.perf_counter()
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, b"chrono")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+    sync_ms = (time.perf_counter() - began) * 1000
+    told = f"{free / 1024**3:.0f} GiB free, a durable write takes {sync_ms:.1f} ms"
+    short = free < FREE_BYTES_MIN or sync_ms > SYNC_MS_MAX
+    return Finding("disk", "warning" if short else "ok", told)
+
+
+async def _port(settings: Settings) -> Finding:
+    address = f"{settings.host}:{settings.port}"
+    try:
+        free_port(settings.host, settings.port)
+    except PortTaken:
+        url = f"http://{address}/health"
+        async with httpx.AsyncClient(timeout=TRY_S, trust_env=False) as client:
+            try:
+                about = (await client.get(url)).json()
+                return Finding("port", "ok", f"{address} serves Chrono {about['version']}, {about['market']}")
+            except (httpx.HTTPError, ValueError, KeyError, TypeError):
+                return Finding("port", "failed", f"{address} is taken by another program")
+    return Finding("port", "ok", f"{address} is free")
+
+
+async def _venue(settings: Settings, venue: str) -> Finding:
+    """Ask the venue for a few legs, as the collector would."""
+    adapter = VENUE_ADAPTERS[venue]
+    base_url = settings.venue_urls.get(venue, adapter.base_url)
+    request = adapter.tickers(legs_of(venue)[:LEGS_TRIED])
+    async with httpx.AsyncClient(timeout=TRY_S) as client:
+        began = time.perf_counter()
+        answer = await fetch(client, base_url, request, timeout_s=TRY_S, clock=time.time)
+        took_ms = (time.perf_counter() - began) * 1000
+    if isinstance(answer, Failure):
+        return Finding(venue, "failed", f"{base_url}: {answer.detail}")
+    outcome = adapter.parse(request, answer)
+    if not isinstance(outcome, Parsed):
+        return Finding(venue, "failed", f"{base_url} refuses: {outcome}")
+    told = f"{base_url} answered {len(outcome.ticks)} of {LEGS_TRIED} legs in {took_ms:.0f} ms"
+    return Finding(venue, "ok" if len(outcome.ticks) == LEGS_TRIED else "warning", told)
+
+
