@@ -81,13 +81,6 @@ class Listing:
         self._groups += [Group(group.legs[:half], at), Group(group.legs[half:], at)]
         return None
 
-    def _join_if_proven(self) -> None:
-        if len(self._groups) < 2 or not all(group.proven for group in self._groups):
-            return
-        asked = {leg for group in self._groups for leg in group.legs}
-        legs = tuple(leg for leg in self._legs if leg in asked)
-        self._groups = [Group(legs, min(group.due_at for group in self._groups), proven=True)]
-
     def start_over(self, at: float) -> None:
         """One group of all legs, nothing aside."""
         self._aside.clear()
@@ -97,3 +90,10 @@ class Listing:
         """When a group is due or a leg's hour is over; infinity where nothing is ahead."""
         dues = [group.due_at for group in self._groups if not group.in_flight]
         return min([*dues, *self._aside.values()], default=float("inf"))
+
+    def _join_if_proven(self) -> None:
+        if len(self._groups) < 2 or not all(group.proven for group in self._groups):
+            return
+        asked = {leg for group in self._groups for leg in group.legs}
+        legs = tuple(leg for leg in self._legs if leg in asked)
+        self._groups = [Group(legs, min(group.due_at for group in self._groups), proven=True)]
