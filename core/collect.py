@@ -116,6 +116,7 @@ class _Process:
     queued: asyncio.Event = field(default_factory=asyncio.Event)
     throttle: _Throttle = field(default_factory=_Throttle)
     is_stopping: bool = False
+    is_draining: bool = False
     core_refuses: bool = False
     ticks_dropped: int = 0
 
@@ -130,6 +131,8 @@ class _Process:
                 for task in (stopping, *tasks):
                     task.cancel()
             self._queue(flush=True)
+            self.is_draining = True
+            self.queued.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(drain_s):
                     await delivering
@@ -171,8 +174,8 @@ class _Process:
             self.ticks_dropped = dropped
 
     async def _deliver(self) -> None:
-        """Post batches in order; ends once the process is stopping and nothing is left."""
-        while not (self.is_stopping and not len(self.spool)):
+        """Post batches in order; ends once the process is draining and nothing is left."""
+        while not self.is_draining or len(self.spool):
             self.queued.clear()
             at = self.clock()
             stamped = self.spool.due(at)

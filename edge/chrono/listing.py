@@ -66,10 +66,7 @@ class Listing:
     def answered(self, group: Group) -> None:
         """The venue answered for the whole group."""
         group.proven = True
-        if len(self._groups) > 1 and all(other.proven for other in self._groups):
-            asked = {leg for other in self._groups for leg in other.legs}
-            legs = tuple(leg for leg in self._legs if leg in asked)
-            self._groups = [Group(legs, min(other.due_at for other in self._groups), proven=True)]
+        self._join_if_proven()
 
     def disowned(self, group: Group, at: float) -> Leg | None:
         """The venue does not know one of the group's symbols. Returns it once it is found and set aside."""
@@ -78,6 +75,7 @@ class Listing:
         self._groups.remove(group)
         if len(group.legs) == 1:
             self._aside[group.legs[0]] = at + ASIDE_S
+            self._join_if_proven()
             return group.legs[0]
         half = len(group.legs) // 2
         self._groups += [Group(group.legs[:half], at), Group(group.legs[half:], at)]
@@ -92,3 +90,10 @@ class Listing:
         """When a group is due or a leg's hour is over; infinity where nothing is ahead."""
         dues = [group.due_at for group in self._groups if not group.in_flight]
         return min([*dues, *self._aside.values()], default=float("inf"))
+
+    def _join_if_proven(self) -> None:
+        if len(self._groups) < 2 or not all(group.proven for group in self._groups):
+            return
+        asked = {leg for group in self._groups for leg in group.legs}
+        legs = tuple(leg for leg in self._legs if leg in asked)
+        self._groups = [Group(legs, min(group.due_at for group in self._groups), proven=True)]

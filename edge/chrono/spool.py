@@ -82,7 +82,8 @@ class Spool:
     def put(self, draft: Draft, at: float) -> None:
         """Queue a draft as a batch with the next sequence. An older batch without ticks makes way for it."""
         self._dropped_before = draft.ticks_dropped
-        batch = Batch(self._key_id, self._next_sequence, at, draft.ticks, draft.reports)
+        # Counted now and not at sending: a batch sent twice must be the same but for its time.
+        batch = Batch(self._key_id, self._next_sequence, at, draft.ticks, draft.reports, self.ticks_dropped)
         try:
             encoded = encode(batch)
         except BatchError:  # a tick that the layout cannot hold must not stop the others for ever
@@ -106,7 +107,7 @@ class Spool:
             return None
         parcel = self._parcels[0]
         self._in_flight = parcel.sequence
-        return restamp(parcel.encoded, sent_at=at, ticks_dropped=self.ticks_dropped)
+        return restamp(parcel.encoded, at)
 
     def settle(self, answer: Answer | Failure, at: float) -> Delivery:
         """What came of the batch that `due` gave: it is done with, or stays first and waits.
