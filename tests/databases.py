@@ -56,7 +56,7 @@ def serving(bin_dir: Path | None) -> Iterator[EmbeddedPostgres]:
 async def fresh_database(server: EmbeddedPostgres, template: str | None = TEMPLATE) -> AsyncIterator[str]:
     """The DSN of a database of its own, migrated unless `template` is None; dropped at the end."""
     name = f"test_{next(_numbers)}"
-    await _on_server(server, f"create database {name} template {template or 'template1'}")
+    await _on_server(server, f"create database {name} template {template or 'template1'} strategy file_copy")
     try:
         yield at_database(server.dsn, name)
     finally:

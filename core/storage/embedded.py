@@ -193,14 +193,14 @@ class EmbeddedPostgres:
         settings = {**SETTINGS, **self._settings}
         if await programs.has_timescale():
             settings = {**TIMESCALE_SETTINGS, **settings}
-        for attempt in range(1, START_ATTEMPTS + 1):
-            self._port = self._wanted_port or _free_port()
-            text = await self._start_once(programs, {**settings, "port": str(self._port)})
-            if text is None:
-                return
-            log.warning("postgres_start_failed", attempt=attempt, port=self._port)
+        for attempt in range(START_ATTEMPTS):
             await asyncio.sleep(START_PAUSE_S * attempt)
-        raise EmbeddedPostgresError(f"PostgreSQL did not start in {self._folder}: {text}")
+            self._port = self._wanted_port or _free_port()
+            told = await self._start_once(programs, {**settings, "port": str(self._port)})
+            if told is None:
+                return
+            log.warning("postgres_start_failed", attempt=attempt + 1, port=self._port)
+        raise EmbeddedPostgresError(f"PostgreSQL did not start in {self._folder}: {told}")
 
     async def _start_once(self, programs: Programs, settings: Mapping[str, str]) -> str | None:
         """None if the server runs now, else the end of its log."""
