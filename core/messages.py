@@ -117,7 +117,7 @@ def price_objects(
         objects.append(
             {
                 "feed": feed.name,
-                "price": price_text(price, feed),
+                "price": None if state == FeedState.NONE else price_text(price, feed),
                 "band_low": price_text(low, feed),
                 "band_high": price_text(high, feed),
                 "median": price_text(median, feed),

@@ -22,13 +22,13 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from core.api.session import StreamLimits
 from core.api.stream import EXPEL_EXTENSION, Hub
 
-DRAIN_STREAM_S: Final = 1.0
+DRAIN_STREAM_S: Final = 0.75
 DRAIN_REQUESTS_S: Final = 1
 """Bounds of the drain: with uvicorn's own turns (0.1 s each) it ends within 3 s."""
 
 FRAMES_MAX: Final = 16
 
-FLUSH_S: Final = 1.0
+FLUSH_S: Final = 0.5
 """How long an expelled client may still take what was written to it."""
 
 

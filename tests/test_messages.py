@@ -1,0 +1,62 @@
+"""The message of a pass: what goes in comes out, and garbage is refused."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from chrono.feeds import FEEDS
+from core.aggregation.estimates import FeedState
+from core.api.schemas import Price
+from core.messages import MalformedMessage, decode_pass, encode_pass, price_objects, price_text
+from tests.fakes.services import NOW, estimates_at
+
+ANY_FLOATS = st.lists(st.floats(), min_size=1, max_size=5).map(lambda some: np.resize(some, len(FEEDS)))
+ANY_STATES = st.lists(st.sampled_from(FeedState), min_size=1, max_size=5)
+
+
+def test_a_message_is_taken_apart_without_parsing_its_prices() -> None:
+    estimates = estimates_at(NOW, 7)
+    decoded = decode_pass(encode_pass(estimates, {}))
+    assert (decoded.sequence, decoded.at) == (7, NOW)
+    assert [json.loads(each) for each in decoded.fragments.values()] == price_objects(estimates, {})
+
+
+@settings(max_examples=40)
+@given(price=ANY_FLOATS, age=ANY_FLOATS, states=ANY_STATES, reference=st.floats())
+def test_whatever_is_estimated_is_told_as_finite_text(
+    price: np.ndarray, age: np.ndarray, states: list[FeedState], reference: float
+) -> None:
+    state = np.resize(np.array(states, np.int8), len(FEEDS))
+    estimates = replace(estimates_at(), price=np.abs(price), age_s=age, state=state)
+    message = encode_pass(estimates, {"BTC/USD": (NOW, reference)}, at=NOW + 1)
+    for fragment in decode_pass(message).fragments.values():
+        told = Price.model_validate_json(fragment)
+        assert (told.price is None) == (told.state == "none")
+        assert (told.why is None) == (told.state == "live")
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_refused_cleanly(garbage: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        decode_pass(garbage)
+
+
+@given(st.integers(0, 2_000), st.integers(0, 255))
+def test_a_damaged_head_is_refused_or_read(place: int, byte: int) -> None:
+    message = bytearray(encode_pass(estimates_at(), {}))
+    message[place] = byte
+    with suppress(MalformedMessage):
+        assert len(decode_pass(bytes(message)).fragments) == len(FEEDS)
+
+
+def test_a_price_has_two_digits_more_than_its_feed() -> None:
+    assert price_text(0.5, FEEDS[2]) == "0.5000"
+    assert price_text(float("nan"), FEEDS[2]) is None
+    assert price_text(None, FEEDS[2]) is None
