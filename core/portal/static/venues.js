@@ -72,7 +72,7 @@ export class Venues {
       const [, name, more, state] = root.children;
       root.dataset.venue = told.venue;
       root.dataset.kind = told.kind;
-      say(name, told.venue);
+      say(name, write.name(told.venue));
       say(state, told.text);
       say(more, told.more);
     });
