@@ -240,6 +240,8 @@ async def test_a_phone_shows_all_without_scrolling_sideways(visit: Visit) -> Non
     await visit.core.push()
     await visit.page.set_viewport_size({"width": 390, "height": 844})
     assert await visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    table = visit.page.locator("#feeds")
+    assert await table.evaluate("table => table.offsetWidth <= table.parentElement.clientWidth")
     for column in ("price", "change", "age"):
         await expect(visit.page.locator(cell("BTC/USD", column))).to_be_in_viewport()
     await expect(visit.page.locator(ROW.format("SGB/USD") + " .why.under")).to_be_visible()

@@ -91,7 +91,7 @@ export class Row {
     if (this.root.dataset.state !== state) this.root.dataset.state = state;
     say(this.#cells.pill, stateWord(state));
     say(this.#cells.beside, why);
-    say(this.#cells.why, state === "live" ? "" : [stateWord(state), why].filter(Boolean).join(": "));
+    say(this.#cells.why, state === "live" || state === "lost" ? "" : [stateWord(state), why].filter(Boolean).join(": "));
   }
 
   /** Whether the feed's name, or why it is not live, holds this text in lower case. */
