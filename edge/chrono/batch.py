@@ -74,6 +74,8 @@ KIND_TRADE: Final = 2
 _HEADER: Final = struct.Struct("<4sBB8sQqHHI")
 _REPORT: Final = struct.Struct("<12sBxHqqII8I")
 _TICK: Final = struct.Struct("<HBBB3xqqqqqq")
+_SENT_AT_OFFSET: Final = 22
+_DROPPED_OFFSET: Final = 34
 _MANTISSA_MAX: Final = 2**63 - 1
 _SEQUENCE_MAX: Final = 2**63 - 1
 _UINT32_MAX: Final = 2**32 - 1
@@ -148,6 +150,17 @@ def encode(batch: Batch) -> bytes:
     if len(encoded) + SIGNATURE_BYTES > BYTES_MAX:
         raise OversizedBatch(len(encoded) + SIGNATURE_BYTES, BYTES_MAX)
     return encoded
+
+
+def restamp(encoded: bytes, *, sent_at: float, ticks_dropped: int) -> bytes:
+    """Encoded bytes with a new sending time and count of dropped ticks, to be signed anew.
+
+    So that a spool can keep bytes, a tenth of what the ticks take as objects.
+    """
+    stamped = bytearray(encoded)
+    struct.pack_into("<q", stamped, _SENT_AT_OFFSET, _to_ms(sent_at))
+    struct.pack_into("<I", stamped, _DROPPED_OFFSET, min(ticks_dropped, _UINT32_MAX))
+    return bytes(stamped)
 
 
 def read_header(sealed: bytes) -> Header:

@@ -1,0 +1,5 @@
+"""`python -m core`: the `chrono` command."""
+
+from core.cli import main
+
+main()

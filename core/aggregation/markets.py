@@ -1,0 +1,118 @@
+"""The feed table as arrays: which leg stands where, at which venue, in which currency.
+
+Knows the shape of the problem, which never changes while a process runs. Does not know a single price.
+
+F feeds by K legs, K being the most legs of a feed; the rows of shorter feeds are padded. A leg's `slot` is
+its place in the flat [F * K] view, so that a column of the window is stored padded and used without a
+gather.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chrono.feeds import Feed
+from core.aggregation.estimates import Floats
+
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+USD: Final = "USD"
+STABLECOINS: Final = ("USDT", "USDC", "USDS")
+"""Currencies beside those that some leg is quoted in: their own legs tie the others to the dollar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Markets:
+    """The static arrays. `currencies[0]` is USD.
+
+    slot [L]: place of each leg; venue, quote, cell [F, K]: index of venue and of quote currency, and
+    `feed * V + venue`; a padded place has venue 0 and quote 0. converted [F, K]: 1 where the quote is not
+    USD. band [F]: the secondary band as a ratio. edge_slot, edge_base, edge_quote [E]: the legs between two
+    currencies.
+    """
+
+    feeds: tuple[Feed, ...]
+    venues: tuple[str, ...]
+    currencies: tuple[str, ...]
+    slot: Ints
+    venue: Ints
+    quote: Ints
+    cell: Ints
+    converted: Bools
+    band: Floats
+    edge_slot: Ints
+    edge_base: Ints
+    edge_quote: Ints
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.venue.shape[0], self.venue.shape[1]
+
+    @classmethod
+    def of(cls, feeds: Sequence[Feed]) -> Markets:
+        """The arrays of a feed table; legs are numbered in feed order, as in `chrono.feeds.LEGS`."""
+        legs = [leg for feed in feeds for leg in feed.legs]
+        venues = tuple(dict.fromkeys(leg.venue for leg in legs))
+        quoted = [leg.quote for leg in legs]
+        stable = [leg.base for leg in legs if leg.base in STABLECOINS]
+        currencies = tuple(dict.fromkeys([USD, *quoted, *stable]))
+        width = max((len(feed.legs) for feed in feeds), default=0) or 1
+        slots = [row * width + column for row, feed in enumerate(feeds) for column in range(len(feed.legs))]
+        slot = np.array(slots, np.intp)
+        venue, quote = np.zeros((2, len(feeds) * width), np.intp)
+        venue[slot] = [venues.index(leg.venue) for leg in legs]
+        quote[slot] = [currencies.index(leg.quote) for leg in legs]
+        shape = (len(feeds), width)
+        edges = [index for index, leg in enumerate(legs) if leg.base in currencies]
+        rows = np.arange(len(feeds))[:, None]
+        return cls(
+            feeds=tuple(feeds),
+            venues=venues,
+            currencies=currencies,
+            slot=slot,
+            venue=venue.reshape(shape),
+            quote=quote.reshape(shape),
+            cell=rows * max(len(venues), 1) + venue.reshape(shape),
+            converted=quote.reshape(shape) != 0,
+            band=np.array([feed.secondary_band_ppm / 1e6 for feed in feeds]),
+            edge_slot=slot[edges],
+            edge_base=np.array([currencies.index(legs[edge].base) for edge in edges], np.intp),
+            edge_quote=np.array([currencies.index(legs[edge].quote) for edge in edges], np.intp),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What is known at one instant: the input of `core.aggregation.estimate.estimate_all`.
+
+    [F, K], padded: price (in the quote currency, NaN for none), half_spread (a ratio of the price, 0 where
+    there is no book), volume_24h (base units, NaN for unknown), received_at and told_at (-inf for never;
+    told_at is the venue's own time, or the receipt where it tells none), held_since (since when the price
+    stands, for TWAP). [V]: heard_at (-inf for never) and lag_s (by how much the newest time on a venue's rows
+    was behind our receipt; NaN for a venue without a clock). buckets [B, 4, F, K]: traded volume (base),
+    notional (quote currency), integral of the price (price x seconds) and the seconds under it, in the order
+    VOLUME, NOTIONAL, INTEGRAL, SECONDS; no older than `since`.
+    """
+
+    price: Floats
+    half_spread: Floats
+    volume_24h: Floats
+    received_at: Floats
+    told_at: Floats
+    held_since: Floats
+    heard_at: Floats
+    lag_s: Floats
+    buckets: Floats
+    since: float
+
+
+VOLUME: Final = 0
+NOTIONAL: Final = 1
+INTEGRAL: Final = 2
+SECONDS: Final = 3

@@ -1,0 +1,58 @@
+"""The numbers of the aggregation, in one place: every limit, half-life, factor and floor, with its reason.
+
+Knows values only. What they mean is told by the module that uses them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Limits and factors. Times are seconds, the others are plain ratios.
+
+    Raises ValueError on a venue share that could hold a majority or that three venues could not fill.
+    """
+
+    # staleness: `core.aggregation.freshness`
+    dead_s: float = 30.0  # the whole venue said nothing for so long: its legs are out
+    receipt_s: float = 300.0  # the venue answers, this leg was not shown for so long (delisted)
+    told_s: float = 600.0  # the leg's own time is so old that a quiet market is no excuse
+    stuck_s: float = 60.0  # rows of a venue came in while the newest time on any of them was so old
+    doubt_s: float = 60.0  # a leg's time is so old that its price must agree with the others
+    future_s: float = 5.0  # a venue's time so far ahead of ours is no time
+
+    # weights: `core.aggregation.weights`
+    receipt_half_life_s: float = 10.0
+    told_half_life_s: float = 60.0
+    freshness_min: float = 1 / 16  # a quiet leg counts little, but counts
+    liquidity_min: float = 1 / 4  # the least, and what an unknown volume counts
+    converted_factor: float = 0.75  # a leg that rests on a rate errs with the rate
+    venue_share_max: float = 0.4  # of a feed's weight; below a half so that one venue holds no majority
+
+    # outliers: `core.aggregation.outliers`
+    mad_factor: float = 3.0 * 1.4826  # three standard deviations of a normal spread, from its MAD
+    floor_bands: float = 3.0  # never out within so many secondary bands of the centre
+    floor_min: float = 0.001  # nor within 10 bps: a stablecoin's band of 1 bp is under every venue's spread
+
+    # a leg's price and the estimate's band: `core.aggregation.window`, `core.aggregation.estimate`
+    book_width_max: float = 0.05  # of the mid; the middle of a wider book is no price
+    band_floor_bands: float = 0.5  # the band reaches at least so many secondary bands to each side
+
+    # VWAP and TWAP: `core.aggregation.window`
+    bucket_s: float = 5.0
+    buckets: int = 12
+
+    def __post_init__(self) -> None:
+        if not 1 / 3 < self.venue_share_max < 1 / 2:
+            raise ValueError(f"a venue's share must be within (1/3, 1/2): {self.venue_share_max}")
+
+    @property
+    def window_s(self) -> float:
+        """The span of VWAP and TWAP; the oldest bucket leaves whole, so up to one bucket less."""
+        return self.bucket_s * self.buckets
+
+
+RULES: Final = Rules()

@@ -1,0 +1,69 @@
+"""The prices of the last pass as bodies, encoded once a pass whoever asks.
+
+Knows fragments and how they are joined. Does not know how a price is estimated or spelled.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+from starlette.exceptions import HTTPException
+
+from chrono.feeds import FEED_BY_NAME
+from core.api.problems import unknown_feed
+from core.api.services import Services
+from core.messages import LATE_S, PassMessage, decode_pass, encode_pass
+
+_BODIES_MAX: Final = 256
+"""Bodies of distinct sets of feeds that are kept for one pass; more are joined anew."""
+
+
+class CurrentPrices:
+    """What the last pass says, for REST. A pass that is late is told with its feeds stale."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._key: tuple[int, float, int] | None = None
+        self._message: PassMessage | None = None
+        self._bodies: dict[tuple[str, ...], bytes] = {}
+
+    def message(self) -> PassMessage:
+        """The last pass; raises 503 before the first."""
+        estimates = self._services.latest()
+        if estimates is None:
+            raise no_estimates_yet()
+        now = self._services.clock()
+        late_s = int(now - estimates.at) if now - estimates.at > LATE_S else 0
+        key = (estimates.sequence, estimates.at, late_s)
+        if key != self._key or self._message is None:
+            reference = self._services.reference_prices()
+            seen_at = now if late_s else None
+            self._message = decode_pass(encode_pass(estimates, reference, seen_at))
+            self._key = key
+            self._bodies.clear()
+        return self._message
+
+    def body(self, feeds: tuple[str, ...]) -> bytes:
+        """The answer of `/v1/prices` for these feeds, in this order."""
+        message = self.message()
+        body = self._bodies.get(feeds)
+        if body is None:
+            prices = b",".join([message.fragments[feed] for feed in feeds])
+            head = orjson.dumps({"sequence": message.sequence, "at": message.at})
+            body = head[:-1] + b',"prices":[' + prices + b"]}"
+            if len(self._bodies) < _BODIES_MAX:
+                self._bodies[feeds] = body
+        return body
+
+
+def no_estimates_yet() -> HTTPException:
+    return HTTPException(503, "no estimate was made yet", {"Retry-After": "1"})
+
+
+def known_feeds(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, each once, in their order; raises a 404 that names those that are no feeds."""
+    unknown = [name for name in names if name not in FEED_BY_NAME]
+    if unknown:
+        raise unknown_feed(*unknown)
+    return tuple(dict.fromkeys(names))

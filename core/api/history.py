@@ -1,0 +1,161 @@
+"""`/v1/prices/history`: what a feed was worth.
+
+Knows windows, bounds and the address of the rest. Does not know how the past is kept. The cost of one answer
+is bounded: at most LIMIT_MAX rows and SPAN_S_MAX of time; `next` leads on from there without gap or overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import APIRouter, Query, Response
+
+from chrono.feeds import FEED_BY_NAME, Feed
+from core.api.current import known_feeds
+from core.api.prices import FeedParameter
+from core.api.problems import bad_request, documented
+from core.api.queries import instant, only
+from core.api.schemas import History
+from core.api.services import Services
+from core.messages import price_text
+from core.ports import Candle, Point
+
+LIMIT_MAX: Final = 5_000
+LIMIT_DEFAULT: Final = 1_500
+SPAN_S_MAX: Final = 400 * 86_400.0
+SPAN_S_DEFAULT: Final = 86_400.0
+INTERVALS: Final = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
+
+Interval = Literal["raw", "1m", "5m", "1h", "1d"]
+_TIME: Final = "Unix seconds, or ISO 8601 with an offset; "
+FromParameter = Annotated[
+    str | None,
+    Query(alias="from", description=_TIME + "24 h before `to` without it", examples=["1790000000"]),
+]
+ToParameter = Annotated[
+    str | None,
+    Query(description=_TIME + "now without it", examples=["2026-09-21T14:13:20Z"]),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is asked: [start, end) of a feed. `asked_end` is where the whole question ends."""
+
+    feed: Feed
+    interval: Interval
+    start: float
+    end: float
+    asked_end: float
+    limit: int
+
+    def rest(self, start: float) -> str:
+        """The address of what follows this answer."""
+        query = {
+            "feed": self.feed.name,
+            "interval": self.interval,
+            "from": _number(start),
+            "to": _number(self.asked_end),
+            "limit": str(self.limit),
+        }
+        return "/v1/prices/history?" + urlencode(query)
+
+
+class HistoryRoutes:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/v1", tags=["prices"])
+        router.add_api_route(
+            "/prices/history",
+            self.history,
+            summary="What a feed was worth: stored estimates, or candles of them",
+            dependencies=[only("feed", "interval", "from", "to", "limit")],
+            responses={200: {"model": History}, **documented(400, 404, 503)},
+            response_class=Response,
+        )
+        return router
+
+    async def history(
+        self,
+        feed: FeedParameter,
+        interval: Annotated[Interval, Query()] = "1m",
+        from_: FromParameter = None,
+        to: ToParameter = None,
+        limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+    ) -> Response:
+        """Rows with from <= time < to, oldest first; without bounds the last 24 hours."""
+        known_feeds((feed,))
+        now = self._services.clock()
+        asked_end = now if to is None else instant("to", to)
+        start = max(0.0, asked_end - SPAN_S_DEFAULT) if from_ is None else instant("from", from_)
+        window = window_of(FEED_BY_NAME[feed], interval, start, asked_end, limit)
+        told = await self._points(window) if interval == "raw" else await self._candles(window)
+        head = {"feed": feed, "interval": interval, "from": start, "to": asked_end}
+        return Response(orjson.dumps({**head, **told}), media_type="application/json")
+
+    async def _points(self, window: Window) -> dict[str, object]:
+        rows = await self._services.estimates.points(
+            window.feed.name, window.start, window.end, window.limit + 1
+        )
+        kept = rows[: window.limit]
+        cut = rows[window.limit].at if len(rows) > window.limit else window.end
+        following = window.rest(cut) if cut < window.asked_end else None
+        return {"points": _points_told(kept, window.feed), "next": following}
+
+    async def _candles(self, window: Window) -> dict[str, object]:
+        seconds = INTERVALS[window.interval]
+        rows = await self._services.estimates.candles(
+            window.feed.name, seconds, window.start, window.end, window.limit
+        )
+        following = window.rest(window.end) if window.end < window.asked_end else None
+        return {"candles": _candles_told(rows, window.feed), "next": following}
+
+
+def window_of(feed: Feed, interval: Interval, start: float, end: float, limit: int) -> Window:
+    """The window that one answer covers: candles are cut by time, so that no store reads past the limit."""
+    if start >= end:
+        raise bad_request("empty-window", "from is not before to", **{"from": start, "to": end})
+    span_s = SPAN_S_MAX
+    if interval != "raw":
+        span_s = min(span_s, limit * INTERVALS[interval])
+    return Window(feed, interval, start, min(end, start + span_s), end, limit)
+
+
+def _points_told(points: Sequence[Point], feed: Feed) -> list[dict[str, object]]:
+    return [
+        {
+            "at": point.at,
+            "price": price_text(point.price, feed),
+            "band_low": price_text(point.band_low, feed),
+            "band_high": price_text(point.band_high, feed),
+            "vwap": price_text(point.vwap, feed),
+            "twap": price_text(point.twap, feed),
+            "venues_used": point.venues_used,
+        }
+        for point in points
+    ]
+
+
+def _candles_told(candles: Sequence[Candle], feed: Feed) -> list[dict[str, object]]:
+    return [
+        {
+            "start": candle.start,
+            "open": price_text(candle.open, feed),
+            "high": price_text(candle.high, feed),
+            "low": price_text(candle.low, feed),
+            "close": price_text(candle.close, feed),
+            "vwap": price_text(candle.vwap, feed),
+            "volume": candle.volume,
+        }
+        for candle in candles
+    ]
+
+
+def _number(at: float) -> str:
+    return f"{at:.6f}".rstrip("0").rstrip(".")

@@ -1,0 +1,265 @@
+"""The shapes of requests and answers, for OpenAPI and for the bodies that are read.
+
+Answers of the price path are joined from bytes and do not pass through these models; the tests hold them to
+these shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PriceText = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$", examples=["64012.3150"])]
+Seconds = Annotated[float, Field(description="Unix seconds", examples=[1790000000.25])]
+
+
+class Shape(BaseModel):
+    """An answer: exactly these members."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457. Further members are the evidence of the problem's type."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:chrono:problem:unknown-feed",
+                    "title": "Unknown feed",
+                    "status": 404,
+                    "detail": "no such feed: FOO/USD",
+                    "instance": "/v1/prices",
+                    "feeds": ["FOO/USD"],
+                }
+            ]
+        },
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+class Acknowledgement(Shape):
+    """What was committed for a batch: byte for byte the same when it is delivered again."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"sequence": 17, "accepted": 498, "refused": {"malformed": 2}}]},
+    )
+
+    sequence: int
+    accepted: int
+    refused: dict[str, int]
+
+
+class Market(Shape):
+    venue: str
+    symbol: str
+
+
+class FeedEntry(Shape):
+    feed: str
+    id: Annotated[str, Field(pattern="^0x[0-9a-f]{42}$")]
+    index: int
+    decimals: int
+    secondary_band_ppm: int
+    markets: list[Market]
+
+
+class FeedList(Shape):
+    feeds: list[FeedEntry]
+
+
+PRICE_EXAMPLE: Final[dict[str, Any]] = {
+    "feed": "BTC/USD",
+    "price": "64012.3150",
+    "band_low": "64001.1000",
+    "band_high": "64020.9000",
+    "median": "64012.5000",
+    "vwap": "64010.7712",
+    "twap": "64008.1290",
+    "change_24h_percent": 1.204,
+    "change_since": 1789913600.25,
+    "venues_used": 5,
+    "venues_listed": 5,
+    "age_s": 0.412,
+    "state": "live",
+    "why": None,
+    "at": 1790000000.25,
+    "sequence": 4711,
+}
+
+
+class Price(Shape):
+    """What a feed is worth in US dollars, as text. `why` says in a few words why it is not live."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [PRICE_EXAMPLE]})
+
+    feed: str
+    price: PriceText | None
+    band_low: PriceText | None
+    band_high: PriceText | None
+    median: PriceText | None
+    vwap: PriceText | None
+    twap: PriceText | None
+    change_24h_percent: float | None
+    change_since: Seconds | None
+    venues_used: int
+    venues_listed: int
+    age_s: float | None
+    state: Literal["live", "stale", "none"]
+    why: str | None
+    at: Seconds
+    sequence: int
+
+
+class PriceList(Shape):
+    sequence: int
+    at: Seconds
+    prices: list[Price]
+
+
+class SourceLeg(Shape):
+    """One market behind a feed; `weight` sums to 1 over those used."""
+
+    venue: str
+    symbol: str
+    price: PriceText | None
+    weight: float
+    reason: Literal["used", "no_data", "stale", "dead_venue", "no_price", "no_conversion", "outlier"]
+    age_s: float | None
+
+
+class SourceList(Shape):
+    feed: str
+    sequence: int
+    at: Seconds
+    price: PriceText | None
+    state: Literal["live", "stale", "none"]
+    sources: list[SourceLeg]
+
+
+class CandleEntry(Shape):
+    start: Seconds
+    open: PriceText
+    high: PriceText
+    low: PriceText
+    close: PriceText
+    vwap: PriceText | None
+    volume: float
+
+
+class PointEntry(Shape):
+    at: Seconds
+    price: PriceText
+    band_low: PriceText | None
+    band_high: PriceText | None
+    vwap: PriceText | None
+    twap: PriceText | None
+    venues_used: int
+
+
+class History(Shape):
+    """`points` for the interval raw, `candles` for the others. `next` is the address of the rest, or null."""
+
+    feed: str
+    interval: Literal["raw", "1m", "5m", "1h", "1d"]
+    start: Annotated[float, Field(alias="from")]
+    end: Annotated[float, Field(alias="to")]
+    points: list[PointEntry] | None = None
+    candles: list[CandleEntry] | None = None
+    next: str | None
+
+
+class VenueEntry(Shape):
+    """How a venue treats a collector, as that collector last told."""
+
+    venue: str
+    state: Literal[
+        "starting", "healthy", "rate_limited", "banned", "forbidden", "geo_blocked", "failing", "probing"
+    ]
+    code: int
+    since: Seconds
+    retry_at: Seconds | None
+    requests: int
+    failures: int
+    refused: dict[str, int]
+    collector: str
+    heard_at: Seconds
+    silent_s: float
+
+
+class VenueList(Shape):
+    at: Seconds
+    venues: list[VenueEntry]
+
+
+class Health(BaseModel):
+    """Further members say what is served, such as the network and the market."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={"examples": [{"status": "ok", "network": "flare", "market": "live"}]},
+    )
+
+    status: Literal["ok"]
+
+
+class Check(Shape):
+    ok: bool
+    detail: str
+
+
+class Readiness(Shape):
+    status: Literal["ready", "not ready"]
+    checks: dict[str, Check]
+
+
+class FeedName(BaseModel):
+    """A feed as Flare names it. What else a client sends is sent back, as the reference provider does."""
+
+    model_config = ConfigDict(extra="allow")
+
+    category: Annotated[int, Field(ge=0, le=255, examples=[1])]
+    name: Annotated[str, Field(min_length=1, max_length=64, examples=["BTC/USD"])]
+
+
+class FeedValuesRequest(BaseModel):
+    feeds: Annotated[list[FeedName], Field(max_length=1000)]
+
+
+class FeedValue(Shape):
+    """`value` is absent for a feed without a price."""
+
+    feed: FeedName
+    value: float | None = None
+
+
+class FeedValues(Shape):
+    data: list[FeedValue]
+
+
+class RoundFeedValues(Shape):
+    votingRoundId: int  # noqa: N815  Flare's own spelling
+    data: list[FeedValue]
+
+
+class Volume(Shape):
+    exchange: str
+    volume: float
+
+
+class FeedVolume(Shape):
+    feed: FeedName
+    volumes: list[Volume]
+
+
+class FeedVolumes(Shape):
+    data: list[FeedVolume]

@@ -1,0 +1,163 @@
+"""Serving the application with uvicorn: one socket, one stop, a drain with a bound.
+
+Knows uvicorn. Does not know routes. Run it on uvloop (`uvloop.run`): the loop is the caller's. WebSockets are
+served by uvicorn's sans-I/O protocol on `websockets`: its older one is deprecated and warns. Compression is
+off: it would be made anew for each client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, cast
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from core.api.session import StreamLimits
+from core.api.stream import EXPEL_EXTENSION, Hub
+
+DRAIN_STREAM_S: Final = 1.0
+DRAIN_REQUESTS_S: Final = 1
+"""Bounds of the drain: with uvicorn's own turns (0.1 s each) it ends within 3 s."""
+
+FRAMES_MAX: Final = 16
+
+FLUSH_S: Final = 1.0
+"""How long an expelled client may still take what was written to it."""
+
+
+class _Frames:
+    """Texts as whole WebSocket frames, so that a text for 500 clients is framed once. Keeps the last few."""
+
+    def __init__(self) -> None:
+        self._frames: dict[str, bytes] = {}
+
+    def of(self, text: str) -> bytes:
+        frame = self._frames.get(text)
+        if frame is None:
+            if len(self._frames) >= FRAMES_MAX:
+                self._frames.clear()
+            frame = self._frames[text] = text_frame(text)
+        return frame
+
+
+def text_frame(text: str) -> bytes:
+    """An unmasked, final text frame: RFC 6455, section 5.2."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 2**16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+class _StreamProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, with texts framed once, and an end for a connection whose peer takes nothing."""
+
+    def __init__(self, *args: Any, frames: _Frames, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._frames = frames
+
+    async def send(self, message: Any) -> None:
+        """As uvicorn's, but an open connection's texts take the short way. Waits while the socket is full."""
+        text = message.get("text")
+        if text is None or not self.handshake_complete:
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            raise ClientDisconnected
+        self.transport.write(self._frames.of(text))
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[EXPEL_EXTENSION] = {"expel": self.expel}
+
+    def expel(self, code: int, reason: str) -> None:
+        """Write the close behind what waits, and cut the connection if it is not taken soon."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.transport.close()
+        self.loop.call_later(FLUSH_S, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: stopping is the caller's decision."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+async def serve(
+    app: FastAPI,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    *,
+    started: Callable[[int], None] | None = None,
+    limits: StreamLimits | None = None,
+) -> None:
+    """Serve until `stop` is set, then drain within 3 s: WebSockets are closed with 1001.
+
+    `started` is called with the port once connections are accepted; port 0 takes a free one. Raises OSError
+    when the address cannot be bound.
+    """
+    listener = _bind(host, port)
+    bound_port: int = listener.getsockname()[1]
+    config = _config(app, limits or StreamLimits())
+    server = _Server(config, lambda: started(bound_port) if started else None)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve([listener]), name="api-serve")
+        stopping = group.create_task(_stop(app.state.hub, server, stop), name="api-stop")
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await serving
+        stopping.cancel()
+
+
+async def _stop(hub: Hub, server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    await hub.close(DRAIN_STREAM_S)
+    server.should_exit = True
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=2048)
+    listener.setblocking(False)
+    return listener
+
+
+def _config(app: FastAPI, limits: StreamLimits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws=cast(type[asyncio.Protocol], partial(_StreamProtocol, frames=_Frames())),
+        ws_max_size=limits.message_bytes_max,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_REQUESTS_S,
+    )

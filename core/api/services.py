@@ -1,0 +1,95 @@
+"""What the API asks of the core, in the API's words. The composition root fills it in.
+
+Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from chrono.errors import ChronoError
+from chrono.venue_state import VenueReport
+from core.aggregation.estimates import Estimates
+from core.ports import Bus, EstimateStore, Receipt
+
+
+class RoundNotOpen(ChronoError):
+    """The values of a voting round are not frozen yet: its commit instant is still to come."""
+
+    def __init__(self, voting_round: int, opens_at: float) -> None:
+        self.voting_round, self.opens_at = voting_round, opens_at
+        super().__init__(f"the values of voting round {voting_round} are frozen at {opens_at:.3f}")
+
+
+class RoundMissed(ChronoError):
+    """The commit instant of a voting round has passed, and no values were frozen for it."""
+
+    def __init__(self, voting_round: int) -> None:
+        self.voting_round = voting_round
+        super().__init__(f"no values were frozen for voting round {voting_round}")
+
+
+class Ingest(Protocol):
+    """Takes batches in."""
+
+    async def receive(self, sealed: bytes, at: float) -> Receipt:
+        """Verify and commit a batch.
+
+        Raises chrono.errors.BatchError, core.ports.StoreUnavailable or core.ports.SequenceConflict.
+        """
+        ...
+
+
+class Rounds(Protocol):
+    """Knows the values that stand for a voting round."""
+
+    async def values(self, voting_round: int, at: float) -> Mapping[str, float]:
+        """US dollars by feed, the same on every repeat; a feed without a price is absent.
+
+        Raises RoundNotOpen, RoundMissed or core.ports.StoreUnavailable.
+        """
+        ...
+
+
+class Volumes(Protocol):
+    """Knows what was traded. Called as a function."""
+
+    def __call__(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:
+        """US dollars traded by venue in the last `window_s` seconds; empty for an unknown feed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeardReport:
+    """A venue's last report, from which collector (key id in hex), and when it was heard."""
+
+    report: VenueReport
+    collector: str
+    heard_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the API needs. `ready` answers from memory: check name -> (ok, detail).
+
+    `about` are further members of `/health`, such as the network and the market it serves.
+    """
+
+    ingest: Ingest
+    latest: Callable[[], Estimates | None]
+    reference_prices: Callable[[], Mapping[str, tuple[float, float]]]
+    estimates: EstimateStore
+    rounds: Rounds
+    volumes: Volumes
+    venues: Callable[[float], Sequence[HeardReport]]
+    bus: Bus
+    ready: Callable[[], Mapping[str, tuple[bool, str]]]
+    clock: Callable[[], float]
+    registry: CollectorRegistry
+    about: Mapping[str, str] = field(default_factory=dict)
+    portal_dir: Path | None = None

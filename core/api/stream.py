@@ -1,0 +1,192 @@
+"""`WS /v1/stream`: sockets of clients, and the hub that follows the bus for all of them.
+
+Knows sockets, tasks and the clock. Does not know what a client is told (`core.api.session`) nor how a message
+is joined (`core.api.board`). Each client has one sending task: while its socket takes nothing the task waits,
+the passes go by, and its next update is the newest. Nothing is queued for a slow client but its replies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from core.api.board import Board
+from core.api.metrics import ApiMetrics
+from core.api.problems import Problem, respond
+from core.api.session import Close, Outgoing, Session, StreamLimits
+from core.messages import MalformedMessage, decode_pass
+from core.ports import Bus
+
+log = structlog.get_logger(__name__)
+
+EXPEL_EXTENSION: Final = "chrono.expel"
+"""A server that can end a connection whose peer takes nothing offers `expel(code, reason)` in its scope."""
+
+_RETRY_S: Final = 1.0
+_FULL: Final = Problem(
+    "too-many-clients", 503, "Too many clients", "the stream is full", {}, {"Retry-After": "5"}
+)
+
+
+class _Client:
+    """A connected client: its session, its socket and the event that wakes its sender."""
+
+    def __init__(self, socket: WebSocket, session: Session) -> None:
+        self.socket = socket
+        self.session = session
+        self.wake = asyncio.Event()
+        self.sending_since: float | None = None
+
+    def expel(self, code: int, reason: str) -> None:
+        """End the connection although its socket takes nothing."""
+        offered = self.socket.scope.get("extensions", {}).get(EXPEL_EXTENSION)
+        if offered:
+            offered["expel"](code, reason)
+
+
+class Hub:
+    """Follows the bus and keeps every client's stream going."""
+
+    def __init__(
+        self, bus: Bus, clock: Callable[[], float], metrics: ApiMetrics, limits: StreamLimits
+    ) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._metrics = metrics
+        self._updates = metrics.stream_messages.labels("update")
+        self._limits = limits
+        self._board = Board()
+        self._clients: set[_Client] = set()
+        self._open = True
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def sequence(self) -> int:
+        """The sequence of the last pass that arrived; 0 before the first."""
+        return self._board.sequence
+
+    async def run(self) -> None:
+        """Follow the bus until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="stream-follow")
+            group.create_task(self._tick(), name="stream-tick")
+
+    async def close(self, within_s: float) -> None:
+        """Take no more clients, close those there are with 1001, and expel those that do not take that."""
+        self._open = False
+        for client in self._clients:
+            client.session.close(1001, "stopping")
+            client.wake.set()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+        except TimeoutError:
+            for client in list(self._clients):
+                client.expel(1001, "stopping")
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One client from handshake to end."""
+        if not self._open or len(self._clients) >= self._limits.clients_max:
+            self._metrics.stream_expelled.labels(_FULL.slug).inc()
+            await socket.send_denial_response(respond(_FULL, socket.url.path))
+            return
+        client = _Client(socket, Session(self._limits, self._clock()))
+        self._enter(client)
+        try:
+            await socket.accept()
+            async with asyncio.TaskGroup() as group:
+                sender = group.create_task(self._send(client))
+                await self._read(client)
+                sender.cancel()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._leave(client)
+
+    def _enter(self, client: _Client) -> None:
+        self._clients.add(client)
+        self._metrics.stream_clients.inc()
+        self._empty.clear()
+
+    def _leave(self, client: _Client) -> None:
+        self._clients.discard(client)
+        self._metrics.stream_clients.dec()
+        if not self._clients:
+            self._empty.set()
+
+    async def _read(self, client: _Client) -> None:
+        while True:
+            message = await client.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text") or message.get("bytes") or ""
+            client.session.receive(text, self._clock())
+            client.wake.set()
+
+    async def _send(self, client: _Client) -> None:
+        while True:
+            outgoing = client.session.next(self._board, self._clock())
+            if outgoing is None:
+                client.wake.clear()
+                await client.wake.wait()
+                continue
+            client.sending_since = self._clock()
+            try:
+                if isinstance(outgoing, Close):
+                    self._metrics.stream_expelled.labels(outgoing.reason).inc()
+                    await client.socket.close(outgoing.code, outgoing.reason)
+                    return
+                await client.socket.send({"type": "websocket.send", "text": outgoing.text})
+            except WebSocketDisconnect:
+                return
+            client.sending_since = None
+            self._count(outgoing)
+
+    def _count(self, sent: Outgoing) -> None:
+        if sent.pass_at is None:
+            self._metrics.stream_messages.labels(sent.type).inc()
+            return
+        self._updates.inc()
+        self._metrics.socket_seconds.observe(self._clock() - sent.pass_at)
+        if sent.conflated:
+            self._metrics.stream_conflated.inc(sent.conflated)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with self._bus.subscribe() as messages:
+                    async for message in messages:
+                        self._apply(message)
+            except Exception:
+                self._metrics.stream_failures.inc()
+                log.exception("stream_lost_the_bus", retry_s=_RETRY_S)
+            await asyncio.sleep(_RETRY_S)
+
+    def _apply(self, message: bytes) -> None:
+        try:
+            decoded = decode_pass(message)
+        except MalformedMessage as error:
+            self._metrics.stream_failures.inc()
+            log.warning("bus_message_refused", detail=str(error))
+            return
+        self._board.apply(decoded)
+        for client in self._clients:
+            client.wake.set()
+
+    async def _tick(self) -> None:
+        """Once a turn: heartbeats where nothing was sent, and an end for those that take nothing."""
+        while True:
+            await asyncio.sleep(self._limits.tick_s)
+            now = self._clock()
+            for client in list(self._clients):
+                client.wake.set()
+                since = client.sending_since
+                if since is not None and now - since > self._limits.stuck_s:
+                    self._metrics.stream_expelled.labels("took-nothing").inc()
+                    log.info("stream_client_expelled", stuck_s=round(now - since, 1))
+                    client.expel(1013, "took nothing")

@@ -1,0 +1,170 @@
+"""One pass over all feeds as a message: the price objects that every client gets, encoded once.
+
+Knows the wire form of a price. Does not know who carries the message (`core.bus`) nor who reads it
+(`core.api`). A message is lines of JSON, one a feed after the header:
+
+    {"version":1,"sequence":7,"at":1790000000.25,"feeds":["FLR/USD","SGB/USD"]}
+    {"feed":"FLR/USD","price":"0.02150300",...}
+    {"feed":"SGB/USD","price":null,...}
+
+so that a reader takes the objects apart without parsing them. Prices are text with the feed's decimals and
+two more, or null: never NaN. Times are Unix seconds, ages seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Final
+
+import orjson
+
+from chrono.errors import ChronoError
+from chrono.feeds import FEEDS, Feed
+from core.aggregation.estimates import Estimates, FeedState, LegReason
+
+VERSION: Final = 1
+EXTRA_DIGITS: Final = 2
+LATE_S: Final = 10.0
+"""A pass older than this is told as stale: the core has stopped estimating."""
+
+Reference = Mapping[str, tuple[float, float]]
+"""By feed, the (time, price) that a change is counted from."""
+
+_BORDERS: Final = (0, *accumulate(len(feed.legs) for feed in FEEDS))
+LEGS_OF_FEED: Final = tuple(slice(start, end) for start, end in pairwise(_BORDERS))
+"""Where each feed's legs stand in `chrono.feeds.LEGS`, in the order of FEEDS."""
+
+_VENUES_LISTED: Final = tuple(len({leg.venue for leg in feed.legs}) for feed in FEEDS)
+_WORDS: Final = {
+    LegReason.NO_DATA: "never heard",
+    LegReason.STALE: "stale",
+    LegReason.DEAD_VENUE: "on a silent venue",
+    LegReason.NO_PRICE: "without a price",
+    LegReason.NO_CONVERSION: "without a rate to USD",
+    LegReason.OUTLIER: "outlying",
+}
+_STATES: Final = {state.value: state.name.lower() for state in FeedState}
+
+
+class MalformedMessage(ChronoError):
+    """The bytes are no message of a pass in a version that is known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassMessage:
+    """A decoded message: each feed's JSON object as bytes, not parsed."""
+
+    sequence: int
+    at: float
+    fragments: Mapping[str, bytes]
+
+
+def encode_pass(estimates: Estimates, reference: Reference, at: float | None = None) -> bytes:
+    """The message of one pass, as seen at its own time, or later at `at`: ages grow, and LIVE ends."""
+    objects = price_objects(estimates, reference, at)
+    header = {
+        "version": VERSION,
+        "sequence": estimates.sequence,
+        "at": round(estimates.at, 3),
+        "feeds": [feed.name for feed in FEEDS],
+    }
+    return b"\n".join([orjson.dumps(header), *map(orjson.dumps, objects)])
+
+
+def decode_pass(message: bytes) -> PassMessage:
+    """The message's fragments by feed; raises MalformedMessage."""
+    head, *fragments = message.split(b"\n")
+    try:
+        header = orjson.loads(head)
+        if header["version"] != VERSION:
+            raise MalformedMessage(f"message version {header['version']} is not known here")
+        named = dict(zip(header["feeds"], fragments, strict=True))
+        return PassMessage(int(header["sequence"]), float(header["at"]), named)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise MalformedMessage(f"not a message of a pass: {error}") from None
+
+
+def price_objects(
+    estimates: Estimates, reference: Reference, at: float | None = None
+) -> list[dict[str, object]]:
+    """One JSON object a feed, in the order of FEEDS."""
+    late_s = 0.0 if at is None else max(0.0, at - estimates.at)
+    columns = zip(
+        FEEDS,
+        estimates.price.tolist(),
+        estimates.band_low.tolist(),
+        estimates.band_high.tolist(),
+        estimates.median.tolist(),
+        estimates.vwap.tolist(),
+        estimates.twap.tolist(),
+        estimates.age_s.tolist(),
+        estimates.venues_used.tolist(),
+        estimates.state.tolist(),
+        _VENUES_LISTED,
+        LEGS_OF_FEED,
+        strict=True,
+    )
+    reasons: list[int] = estimates.legs.reason.tolist()
+    seen_at = round(estimates.at, 3)
+    objects: list[dict[str, object]] = []
+    for feed, price, low, high, median, vwap, twap, age_s, used, state_now, listed, legs in columns:
+        state = _state(state_now, price, late_s)
+        change, since = _change(price, reference.get(feed.name))
+        objects.append(
+            {
+                "feed": feed.name,
+                "price": price_text(price, feed),
+                "band_low": price_text(low, feed),
+                "band_high": price_text(high, feed),
+                "median": price_text(median, feed),
+                "vwap": price_text(vwap, feed),
+                "twap": price_text(twap, feed),
+                "change_24h_percent": change,
+                "change_since": since,
+                "venues_used": used,
+                "venues_listed": listed,
+                "age_s": round(age_s + late_s, 3) if math.isfinite(age_s) else None,
+                "state": _STATES[state],
+                "why": _why(state, reasons[legs], late_s),
+                "at": seen_at,
+                "sequence": estimates.sequence,
+            }
+        )
+    return objects
+
+
+def price_text(price: float | None, feed: Feed) -> str | None:
+    """A price as it stands on the wire; None for no finite price."""
+    if price is None or not math.isfinite(price):
+        return None
+    return f"{price:.{feed.decimals + EXTRA_DIGITS}f}"
+
+
+def _state(state: int, price: float, late_s: float) -> int:
+    if not math.isfinite(price):
+        return FeedState.NONE
+    return FeedState.STALE if state == FeedState.LIVE and late_s > LATE_S else state
+
+
+def _change(price: float, reference: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    """The change in percent since the reference, and the reference's time."""
+    if reference is None or not math.isfinite(price) or not reference[1] > 0:
+        return None, None
+    return round((price / reference[1] - 1) * 100, 3), round(reference[0], 3)
+
+
+def _why(state: int, reasons: Sequence[int], late_s: float) -> str | None:
+    """In a few words why a feed is not live; None when it is."""
+    if state == FeedState.LIVE:
+        return None
+    if late_s > LATE_S:
+        return f"no estimate was made for {late_s:.0f} s"
+    counts = Counter(reason for reason in reasons if reason != LegReason.USED)
+    if not counts:
+        return "no estimate yet"
+    parts = ", ".join(f"{count} {_WORDS[LegReason(reason)]}" for reason, count in counts.most_common())
+    return f"of {len(reasons)} markets: {parts}"

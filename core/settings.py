@@ -1,0 +1,146 @@
+"""The one settings object: every value that an operator may choose, validated once, and its only reader
+of the environment.
+
+Names are CHRONO_<FIELD> in the environment or in a `.env` file; DATABASE_URL and REDIS_URL go without the
+prefix, as everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from chrono.feeds import VENUES
+from core.log import LogFormat
+
+Market = Literal["live", "simulated", "replay"]
+Network = Literal["flare", "songbird", "coston", "coston2"]
+
+_DATABASE_SCHEMES = ("postgresql", "postgres")
+_UNPREFIXED = ("database_url", "redis_url")
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+class Settings(BaseSettings):
+    """Frozen once built. Seconds, bytes and days are in the names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHRONO_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    market: Market = Field("live", description="where prices come from: live, simulated or replay")
+    network: Network = Field("flare", description="the Flare network whose rounds are timed")
+    data_dir: Path = Field(Path(".chrono"), description="keys and the embedded database live here")
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port of the API; 0 takes a free one")
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="PostgreSQL or TimescaleDB; none starts an embedded PostgreSQL",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="Redis for the bus; none keeps the bus in the process",
+    )
+
+    venues: Annotated[tuple[str, ...], NoDecode] = Field(VENUES, description="venues, by comma")
+    venue_urls: dict[str, str] = Field(
+        default_factory=dict, description="JSON object: another base URL for a venue"
+    )
+    poll_interval_s: float = Field(1.5, ge=0.1, le=60, description="between two requests for tickers")
+    core_url: str | None = Field(None, description="where a collector posts; none is this machine's core")
+    spool_batches: int = Field(7_200, ge=1, le=100_000, description="batches kept while the core is away")
+
+    freshness_s: float = Field(30, ge=1, le=600, description="how far a batch's time may be from now")
+    estimate_interval_s: float = Field(0.2, ge=0.02, le=10, description="shortest time between two passes")
+    store_interval_s: float = Field(1, ge=0.1, le=60, description="between two stored estimates")
+    commit_offset_s: float = Field(
+        75, gt=0, lt=90, description="commit instant after the start of a voting epoch"
+    )
+    tick_retention_days: int = Field(7, ge=1, le=3650, description="ticks are dropped after")
+    estimate_retention_days: int = Field(30, ge=1, le=3650, description="single estimates are dropped after")
+    stream_clients: int = Field(1_000, ge=1, le=100_000, description="WebSocket clients at once")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
+    log_format: LogFormat = Field("auto", description="auto, text or json")
+
+    @field_validator("venues", mode="before")
+    @classmethod
+    def _split_venues(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        unknown = [name for name in (*self.venues, *self.venue_urls) if name not in VENUES]
+        if unknown:
+            raise ValueError(f"unknown venues: {', '.join(unknown)}; known are {', '.join(VENUES)}")
+        if not self.venues:
+            raise ValueError("at least one venue is needed")
+        for name, url, schemes in (
+            ("DATABASE_URL", self.database_url, _DATABASE_SCHEMES),
+            ("REDIS_URL", self.redis_url, _REDIS_SCHEMES),
+        ):
+            if url is not None and urlsplit(url.get_secret_value()).scheme not in schemes:
+                raise ValueError(f"{name} must begin with {schemes[0]}://")
+        return self
+
+    @property
+    def private_key_file(self) -> Path:
+        return self.data_dir / "keys" / "collector.key"
+
+    @property
+    def known_keys_file(self) -> Path:
+        return self.data_dir / "keys" / "collectors.keys"
+
+    @property
+    def postgres_dir(self) -> Path:
+        return self.data_dir / "postgres"
+
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables for a process of the same Chrono, secrets included."""
+        variables = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            variable = name.upper() if name in _UNPREFIXED else f"CHRONO_{name.upper()}"
+            variables[variable] = _written(value)
+        return variables
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as text, with passwords masked: what `chrono check` prints."""
+        return {name: _shown(getattr(self, name)) for name in type(self).model_fields}
+
+
+def masked_url(url: str) -> str:
+    """The URL with its password replaced by stars."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    netloc = parts.netloc.replace(f":{parts.password}@", ":********@")
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
+def _written(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return masked_url(value.get_secret_value())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "-" if value is None or value == {} else str(value)

@@ -1,0 +1,295 @@
+"""A PostgreSQL of our own: programs from a PyPI wheel, data in a folder, open to this machine only.
+
+Knows how to lay out, start and stop one server, and how to recover when everything was killed. Does not know
+what is stored in it.
+
+    folder/
+        data/           PostgreSQL's own data directory
+        password        of the role `chrono`, mode 0600
+        lock            held while a launcher lives, so that no two share a server
+        server.log      since the last start; the one before is server.log.1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import shlex
+import shutil
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Final
+
+import asyncpg
+import psutil  # type: ignore[import-untyped]
+import structlog
+
+from core.storage.programs import EmbeddedPostgresError, Programs, find_programs
+
+log = structlog.get_logger()
+
+HOST: Final = "127.0.0.1"
+NAME: Final = "chrono"
+"""The role and the database."""
+INIT_S: Final = 120
+START_S: Final = 120
+STOP_FAST_S: Final = 2
+START_ATTEMPTS: Final = 4
+START_PAUSE_S: Final = 0.5
+CONNECT_S: Final = 10
+
+SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "listen_addresses": HOST,
+        "unix_socket_directories": "",
+        "max_connections": "60",
+        "shared_buffers": "256MB",
+        "max_wal_size": "2GB",
+        "wal_compression": "on",
+        "jit": "off",
+        "log_checkpoints": "off",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+)
+TIMESCALE_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "shared_preload_libraries": "timescaledb",
+        "timescaledb.telemetry_level": "off",
+        "timescaledb.max_background_workers": "8",
+        "max_worker_processes": "19",
+    }
+)
+_NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class EmbeddedPostgres:
+    """One embedded server in `folder`. Start it once, stop it once; a new object may start it again.
+
+    `bin_dir` names the programs of another PostgreSQL than the wheel's; `port` 0 takes a free one; `user` is
+    whom the server runs as if we are root; `settings` go over the defaults.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bin_dir: Path | None = None,
+        port: int = 0,
+        user: str | None = None,
+        settings: Mapping[str, str] = _NO_SETTINGS,
+    ) -> None:
+        self._folder = folder.resolve()
+        self._data = self._folder / "data"
+        self._bin_dir, self._wanted_port, self._user = bin_dir, port, user
+        self._settings = settings
+        self._programs: Programs | None = None
+        self._lock: IO[str] | None = None
+        self._port = 0
+
+    @property
+    def dsn(self) -> str:
+        """The address of the running server, password included: never log it."""
+        return _dsn(self._folder, self._port)
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, or None when it does not run."""
+        return _server_pid(self._data)
+
+    async def start(self) -> str:
+        """Start the server, laying out its folder if it is new, and return its DSN.
+
+        A server that outlived its killed launcher is stopped first, a stale pid file is removed. Raises
+        EmbeddedPostgresError with what can be done.
+        """
+        programs = self._programs = find_programs(self._bin_dir, self._user)
+        self._prepare_folder(programs)
+        self._lock = _take_lock(self._folder / "lock")
+        try:
+            await self._lay_out(programs)
+            await self._check_version(programs)
+            await self._clear_remains(programs)
+            await self._start(programs)
+            await _create_database(self.dsn)
+        except BaseException:
+            self._release()
+            raise
+        log.info("postgres_started", port=self._port, folder=str(self._folder))
+        return self.dsn
+
+    async def stop(self) -> None:
+        """Stop the server within 3 s: without waiting for clients, at the worst without a checkpoint."""
+        if self._programs is not None and self.pid is not None:
+            await self._stop(self._programs)
+            log.info("postgres_stopped", folder=str(self._folder))
+        self._release()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        """Start, give the DSN, and stop at the end."""
+        dsn = await self.start()
+        try:
+            yield dsn
+        finally:
+            await self.stop()
+
+    def _prepare_folder(self, programs: Programs) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        programs.check_reach(self._folder)
+        programs.give(self._folder)
+
+    async def _lay_out(self, programs: Programs) -> None:
+        """Make the data directory unless it is there; a half made one of a killed start is begun anew."""
+        if (self._data / "PG_VERSION").exists():
+            return
+        unfinished = self._folder / "data.new"
+        await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+        _write_password(self._folder / "password", programs)
+        done = await programs.run(
+            "initdb",
+            f"--pgdata={unfinished}",
+            f"--username={NAME}",
+            f"--pwfile={self._folder / 'password'}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            timeout_s=INIT_S,
+        )
+        if done.returncode:
+            raise EmbeddedPostgresError(f"initdb failed: {done.stdout.strip()[-2000:]}")
+        unfinished.rename(self._data)
+
+    async def _check_version(self, programs: Programs) -> None:
+        ours = await programs.major_version()
+        theirs = int((self._data / "PG_VERSION").read_text().strip().partition(".")[0])
+        if ours != theirs:
+            raise EmbeddedPostgresError(
+                f"{self._data} was written by PostgreSQL {theirs}, but these programs are PostgreSQL {ours}."
+                f" Use PostgreSQL {theirs} to dump it (pg_dump) and load the dump into a new folder,"
+                " or move the folder away to begin anew."
+            )
+
+    async def _clear_remains(self, programs: Programs) -> None:
+        """Stop a server that outlived its launcher, and forget the pid of one that did not.
+
+        We hold the lock, so a server on this folder has no living owner. PostgreSQL itself refuses to start
+        when its pid file names any living process, which after a reboot is often a stranger.
+        """
+        if self.pid is not None:
+            log.warning("postgres_orphan_stopped", pid=self.pid)
+            await self._stop(programs)
+        elif (self._data / "postmaster.pid").exists():
+            log.warning("postgres_stale_pid_removed", folder=str(self._folder))
+            (self._data / "postmaster.pid").unlink()
+
+    async def _start(self, programs: Programs) -> None:
+        """Start; again with another port, or when a killed server's last children were still leaving."""
+        settings = {**SETTINGS, **self._settings}
+        if await programs.has_timescale():
+            settings = {**TIMESCALE_SETTINGS, **settings}
+        for attempt in range(1, START_ATTEMPTS + 1):
+            self._port = self._wanted_port or _free_port()
+            text = await self._start_once(programs, {**settings, "port": str(self._port)})
+            if text is None:
+                return
+            log.warning("postgres_start_failed", attempt=attempt, port=self._port)
+            await asyncio.sleep(START_PAUSE_S * attempt)
+        raise EmbeddedPostgresError(f"PostgreSQL did not start in {self._folder}: {text}")
+
+    async def _start_once(self, programs: Programs, settings: Mapping[str, str]) -> str | None:
+        """None if the server runs now, else the end of its log."""
+        server_log = self._folder / "server.log"
+        if server_log.exists():
+            server_log.replace(self._folder / "server.log.1")
+        options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
+        done = await programs.run(
+            "pg_ctl",
+            "start",
+            "-w",
+            *("-t", str(START_S)),
+            *("-D", str(self._data)),
+            *("-l", str(server_log)),
+            *("-o", options),
+            timeout_s=START_S + 10,
+        )
+        if done.returncode == 0:
+            return None
+        told = server_log.read_text(errors="replace") if server_log.exists() else ""
+        return (done.stdout + told).strip()[-2000:]
+
+    async def _stop(self, programs: Programs) -> None:
+        arguments = ("stop", "-w", "-D", str(self._data))
+        done = await programs.run("pg_ctl", *arguments, "-m", "fast", "-t", str(STOP_FAST_S), timeout_s=10)
+        if done.returncode:
+            # Nothing committed is lost: the next start replays the write-ahead log.
+            await programs.run("pg_ctl", *arguments, "-m", "immediate", "-t", "10", timeout_s=20)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def running_dsn(folder: Path) -> str | None:
+    """The DSN of a server that some launcher runs in `folder` now, or None."""
+    data = folder.resolve() / "data"
+    if _server_pid(data) is None:
+        return None
+    return _dsn(folder.resolve(), int((data / "postmaster.pid").read_text().splitlines()[3]))
+
+
+def _dsn(folder: Path, port: int) -> str:
+    password = (folder / "password").read_text().strip()
+    return f"postgresql://{NAME}:{password}@{HOST}:{port}/{NAME}"
+
+
+def _server_pid(data: Path) -> int | None:
+    """The pid in the pid file, if that process is a living PostgreSQL on this data directory."""
+    try:
+        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE or "postgres" not in process.name():
+            return None
+        return pid if str(data) in process.cmdline() else None
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+
+
+def _take_lock(path: Path) -> IO[str]:
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise EmbeddedPostgresError(
+            f"another Chrono uses {path.parent}: stop it, or give this one its own folder"
+        ) from None
+    return lock
+
+
+def _write_password(path: Path, programs: Programs) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(24) + "\n")
+    programs.give(path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+async def _create_database(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn, database="postgres", timeout=CONNECT_S)
+    try:
+        if not await connection.fetchval("select true from pg_database where datname = $1", NAME):
+            await connection.execute(f"create database {NAME}")
+    finally:
+        await connection.close()

@@ -1,0 +1,100 @@
+"""How every venue treats every collector now: the latest reports, for the API, metrics and the store.
+
+Pure but for the metrics it sets.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from chrono.venue_state import VenueReport
+
+COLLECTORS_MAX: Final = 64
+CHANGES_MAX: Final = 1_000
+FORGET_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeardReport:
+    """A report, which collector sent it and when it arrived (Unix seconds)."""
+
+    key_id: bytes
+    report: VenueReport
+    heard_at: float
+
+
+class BoardMetrics:
+    """Gauges per collector and venue; counters since the collector's start are gauges here."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["collector", "venue"]
+        self.state = Gauge(
+            "chrono_venue_state", "State of a venue (chrono.venue_state)", labels, registry=registry
+        )
+        self.requests = Gauge(
+            "chrono_venue_requests", "Requests since the collector's start", labels, registry=registry
+        )
+        self.failures = Gauge(
+            "chrono_venue_failures", "Failed requests since its start", labels, registry=registry
+        )
+        self.refused = Gauge(
+            "chrono_venue_rows_refused",
+            "Rows refused by the collector since its start",
+            [*labels, "reason"],
+            registry=registry,
+        )
+        self.dropped = Gauge(
+            "chrono_collector_ticks_dropped",
+            "Ticks dropped by the collector's spool since its start",
+            ["collector"],
+            registry=registry,
+        )
+
+
+class Board:
+    """Keeps the latest report by (collector, venue); of collectors over COLLECTORS_MAX, the latest heard."""
+
+    def __init__(self, metrics: BoardMetrics) -> None:
+        self._metrics = metrics
+        self._reports: dict[tuple[bytes, str], HeardReport] = {}
+        self._changed: deque[HeardReport] = deque(maxlen=CHANGES_MAX)
+
+    def post(self, key_id: bytes, reports: Sequence[VenueReport], ticks_dropped: int, at: float) -> None:
+        """Take over a collector's reports."""
+        collector = key_id.hex()
+        self._metrics.dropped.labels(collector).set(ticks_dropped)
+        for report in reports:
+            heard = HeardReport(key_id, report, at)
+            before = self._reports.get((key_id, report.venue))
+            self._reports[key_id, report.venue] = heard
+            if before is None or before.report.state is not report.state:
+                self._changed.append(heard)
+            self._measure(collector, report)
+        self._forget()
+
+    def reports(self, at: float) -> list[HeardReport]:
+        """The latest report of every venue by every collector heard within FORGET_S."""
+        return [heard for heard in self._reports.values() if at - heard.heard_at <= FORGET_S]
+
+    def take_changes(self) -> list[HeardReport]:
+        """The changes of state since the last call, oldest first; of more than CHANGES_MAX, the newest."""
+        changed = list(self._changed)
+        self._changed.clear()
+        return changed
+
+    def _forget(self) -> None:
+        heard = {key_id: report.heard_at for (key_id, _), report in self._reports.items()}
+        for key_id in sorted(heard, key=heard.__getitem__)[:-COLLECTORS_MAX]:
+            self._reports = {key: kept for key, kept in self._reports.items() if key[0] != key_id}
+
+    def _measure(self, collector: str, report: VenueReport) -> None:
+        self._metrics.state.labels(collector, report.venue).set(report.state)
+        self._metrics.requests.labels(collector, report.venue).set(report.requests)
+        self._metrics.failures.labels(collector, report.venue).set(report.failures)
+        for reason, count in report.refused.items():
+            self._metrics.refused.labels(collector, report.venue, str(reason)).set(count)

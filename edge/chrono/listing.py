@@ -1,0 +1,94 @@
+"""Which symbols are asked for together, and the search for the one that fails them all.
+
+Some venues refuse a whole request for one symbol that they do not know, and do not say which. A group that is
+refused so is split in halves until one symbol stands alone; it is set aside and tried again every hour.
+Groups that were answered are joined again once none is in doubt. Knows no venue and no request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from chrono.feeds import Leg
+
+ASIDE_S: Final = 3_600.0
+DOUBT_FIRST_S: Final = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Legs that one request asks for. `proven` once it was answered as it stands."""
+
+    legs: tuple[Leg, ...]
+    due_at: float
+    proven: bool = False
+    in_flight: bool = False
+
+
+class Listing:
+    """The groups of one venue: every leg is in exactly one group or set aside."""
+
+    def __init__(self, legs: Iterable[Leg], at: float) -> None:
+        self._legs = tuple(legs)
+        self._groups = [Group(self._legs, at)] if self._legs else []
+        self._aside: dict[Leg, float] = {}
+
+    @property
+    def aside(self) -> frozenset[Leg]:
+        return frozenset(self._aside)
+
+    @property
+    def is_mostly_aside(self) -> bool:
+        """More than half of all legs are set aside: the venue is at fault, not its symbols."""
+        return 2 * len(self._aside) > len(self._legs)
+
+    def due_group(self, at: float) -> Group | None:
+        """The idle group that is due and should be asked for first.
+
+        A group in doubt goes before others, but those that are due DOUBT_FIRST_S longer.
+        """
+        due = (group for group in self._groups if not group.in_flight and group.due_at <= at)
+        return min(due, key=lambda group: group.due_at - (not group.proven) * DOUBT_FIRST_S, default=None)
+
+    def idle_group(self) -> Group | None:
+        """The idle group that is due first, be it now or later."""
+        idle = (group for group in self._groups if not group.in_flight)
+        return min(idle, key=lambda group: group.due_at, default=None)
+
+    def recall(self, at: float) -> None:
+        """Put the legs whose hour is over back, each as a group of its own."""
+        for leg in [leg for leg, until in self._aside.items() if at >= until]:
+            del self._aside[leg]
+            self._groups.append(Group((leg,), at))
+
+    def answered(self, group: Group) -> None:
+        """The venue answered for the whole group."""
+        group.proven = True
+        if len(self._groups) > 1 and all(other.proven for other in self._groups):
+            asked = {leg for other in self._groups for leg in other.legs}
+            legs = tuple(leg for leg in self._legs if leg in asked)
+            self._groups = [Group(legs, min(other.due_at for other in self._groups), proven=True)]
+
+    def disowned(self, group: Group, at: float) -> Leg | None:
+        """The venue does not know one of the group's symbols. Returns it once it is found and set aside."""
+        if group not in self._groups:  # it was joined with others while this answer was under way
+            return None
+        self._groups.remove(group)
+        if len(group.legs) == 1:
+            self._aside[group.legs[0]] = at + ASIDE_S
+            return group.legs[0]
+        half = len(group.legs) // 2
+        self._groups += [Group(group.legs[:half], at), Group(group.legs[half:], at)]
+        return None
+
+    def start_over(self, at: float) -> None:
+        """One group of all legs, nothing aside."""
+        self._aside.clear()
+        self._groups = [Group(self._legs, at)]
+
+    def next_at(self) -> float:
+        """When a group is due or a leg's hour is over; infinity where nothing is ahead."""
+        dues = [group.due_at for group in self._groups if not group.in_flight]
+        return min([*dues, *self._aside.values()], default=float("inf"))

@@ -1,0 +1,64 @@
+"""Fixtures that more than one part of the tests needs: real databases.
+
+One embedded server serves the whole session; every test gets a database of its own, copied from a migrated
+template. Set CHRONO_TEST_TIMESCALE_BIN to the folder of the programs of a PostgreSQL with TimescaleDB, and
+the tests of both layouts run on both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.storage.embedded import EmbeddedPostgres
+from tests.databases import fresh_database, open_folder, serving
+
+TIMESCALE_BIN = "CHRONO_TEST_TIMESCALE_BIN"
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """Where a test may put an embedded server of its own."""
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def plain_server() -> Iterator[EmbeddedPostgres]:
+    """A running plain PostgreSQL, shared by the session: never stop it, make databases in it."""
+    with serving(None) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def timescale_server() -> Iterator[EmbeddedPostgres]:
+    """A running PostgreSQL with TimescaleDB, where the environment names one."""
+    bin_dir = os.environ.get(TIMESCALE_BIN)
+    if not bin_dir:
+        pytest.skip(f"no TimescaleDB here: {TIMESCALE_BIN} names no folder of its programs")
+    with serving(Path(bin_dir)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(plain_server: EmbeddedPostgres) -> EmbeddedPostgres:
+    """The server for tests that do not care which."""
+    return plain_server
+
+
+@pytest.fixture
+async def database(plain_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The DSN of a migrated, empty database on plain PostgreSQL."""
+    async with fresh_database(plain_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture(params=["plain", "timescale"])
+async def any_database(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The DSN of a migrated, empty database, once for each layout."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    async with fresh_database(server) as dsn:
+        yield dsn

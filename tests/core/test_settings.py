@@ -1,0 +1,59 @@
+"""Settings: validated once, secrets masked, passed on to the processes of one Chrono."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.settings import Settings, masked_url
+
+SECRET = "postgresql://chrono:hunter2@db.example:5432/chrono"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATABASE_URL", "REDIS_URL", "CHRONO_PORT", "CHRONO_VENUES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_password_is_never_shown() -> None:
+    settings = Settings(database_url=SECRET)  # type: ignore[arg-type]
+    assert "hunter2" not in repr(settings)
+    assert settings.shown()["database_url"] == "postgresql://chrono:********@db.example:5432/chrono"
+
+
+def test_a_url_without_a_password_is_shown_as_it_is() -> None:
+    assert masked_url("redis://localhost:6379/0") == "redis://localhost:6379/0"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"venues": "binance,mtgox"},
+        {"venues": ""},
+        {"venue_urls": {"mtgox": "http://127.0.0.1"}},
+        {"database_url": "mysql://x"},
+        {"redis_url": "http://x"},
+        {"port": 70_000},
+        {"market": "imagined"},
+        {"log_level": "LOUD"},
+    ],
+)
+def test_a_bad_setting_is_refused(chosen: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**chosen)  # type: ignore[arg-type]
+
+
+def test_the_environment_carries_every_setting_to_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = Settings(
+        database_url=SECRET,  # type: ignore[arg-type]
+        venues="kraken,okx",  # type: ignore[arg-type]
+        venue_urls={"okx": "http://127.0.0.1:9/okx"},
+        port=8123,
+    )
+    for name, value in parent.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == parent
