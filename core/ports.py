@@ -32,6 +32,31 @@ class SequenceConflict(ChronoError):
         super().__init__(f"sequence {sequence} of key {key_id} was committed with other content")
 
 
+class RoundNotOpen(ChronoError):
+    """The voting epoch of a round has not begun: nothing is frozen for it yet."""
+
+    def __init__(self, voting_round: int, opens_at: float) -> None:
+        self.voting_round, self.opens_at = voting_round, opens_at
+        super().__init__(f"voting round {voting_round} begins at {opens_at:.3f}")
+
+
+class RoundMissed(ChronoError):
+    """The voting epoch of a round is over, and no values were frozen for it."""
+
+    def __init__(self, voting_round: int) -> None:
+        self.voting_round = voting_round
+        super().__init__(f"no values were frozen for voting round {voting_round}")
+
+
+@dataclass(frozen=True, slots=True)
+class HeardReport:
+    """A venue's last report, from which collector (key id in hex), and when it was heard."""
+
+    report: VenueReport
+    collector: str
+    heard_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
     """A verified batch on its way to the store. `digest` is SHA-256 over its content without `sent_at`."""

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -161,6 +162,13 @@ class Publisher:
                     continue
                 if self._to_store and self._to_store[0] is estimates:
                     self._to_store.popleft()
+
+    async def flush(self) -> None:
+        """Write what is queued, at a shutdown; gives up at the first failure."""
+        with suppress(StoreUnavailable):
+            while self._to_store:
+                await self._store.append(self._to_store[0])
+                self._to_store.popleft()
 
     async def run_reference(self, every_s: float = 60.0) -> None:
         """Refresh the prices of a day ago until cancelled."""

@@ -16,10 +16,10 @@ import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from chrono.errors import ChronoError
 from chrono.feeds import FEEDS
 from core.aggregation.estimates import Estimates, FeedState
-from core.ports import RoundStore, StoreUnavailable
+from core.ftso.identities import VotingRoundId
+from core.ports import RoundMissed, RoundNotOpen, RoundStore, StoreUnavailable
 
 KEPT_MAX: Final = 64
 STORE_WITHIN_S: Final = 2.0
@@ -29,28 +29,12 @@ log = structlog.get_logger()
 Values = Mapping[str, float]
 
 
-class RoundNotOpen(ChronoError):
-    """The voting epoch of the round has not begun."""
-
-    def __init__(self, voting_round: int, opens_at: float) -> None:
-        self.voting_round, self.opens_at = voting_round, opens_at
-        super().__init__(f"voting round {voting_round} begins at {opens_at:.0f}")
-
-
-class RoundMissed(ChronoError):
-    """The voting epoch of the round is over and no values were frozen for it."""
-
-    def __init__(self, voting_round: int) -> None:
-        self.voting_round = voting_round
-        super().__init__(f"no values were frozen for voting round {voting_round}")
-
-
 class Timing(Protocol):
     """When voting epochs begin."""
 
-    def voting_round_at(self, at: float) -> int: ...
+    def round_at(self, at: float) -> VotingRoundId: ...
 
-    def start_of(self, voting_round: int) -> float: ...
+    def start_of(self, voting_round: VotingRoundId) -> int: ...
 
 
 class FrozenRounds:
@@ -67,7 +51,7 @@ class FrozenRounds:
     ) -> None:
         self._timing, self._commit_offset_s = timing, commit_offset_s
         self._latest, self._store = latest, store
-        self._kept: OrderedDict[int, asyncio.Future[Values]] = OrderedDict()
+        self._kept: OrderedDict[VotingRoundId, asyncio.Future[Values]] = OrderedDict()
         self._frozen = Counter(
             "chrono_rounds_frozen", "Voting rounds whose values were frozen", ["stored"], registry=registry
         )
@@ -77,7 +61,8 @@ class FrozenRounds:
 
         Raises RoundNotOpen, RoundMissed, or StoreUnavailable for an earlier round while the store is down.
         """
-        present = self._timing.voting_round_at(at)
+        voting_round = VotingRoundId(voting_round)
+        present = self._timing.round_at(at)
         if voting_round > present:
             raise RoundNotOpen(voting_round, self._timing.start_of(voting_round))
         if voting_round in self._kept:
@@ -89,7 +74,7 @@ class FrozenRounds:
             raise RoundMissed(voting_round)
         return found
 
-    async def freeze(self, voting_round: int, at: float) -> Values:
+    async def freeze(self, voting_round: VotingRoundId, at: float) -> Values:
         """Freeze the latest values for a round, unless values stand for it already; return those."""
         if voting_round in self._kept:
             return await asyncio.shield(self._kept[voting_round])
@@ -97,7 +82,7 @@ class FrozenRounds:
         self._kept[voting_round] = frozen
         while len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
-        values = _live_values(self._latest())
+        values: Values = _live_values(self._latest())
         try:
             async with asyncio.timeout(STORE_WITHIN_S):
                 values = await self._store.freeze(voting_round, at, values)
@@ -110,12 +95,12 @@ class FrozenRounds:
         log.info("round_frozen", voting_round=voting_round, feeds=len(values))
         return values
 
-    def next_commit(self, at: float) -> tuple[int, float]:
+    def next_commit(self, at: float) -> tuple[VotingRoundId, float]:
         """The next round whose commit instant is after `at`, and that instant."""
-        voting_round = self._timing.voting_round_at(at)
+        voting_round = self._timing.round_at(at)
         instant = self._timing.start_of(voting_round) + self._commit_offset_s
         if instant <= at:
-            voting_round += 1
+            voting_round = VotingRoundId(voting_round + 1)
             instant = self._timing.start_of(voting_round) + self._commit_offset_s
         return voting_round, instant
 

@@ -103,7 +103,8 @@ class Settings(BaseSettings):
 
     @property
     def postgres_dir(self) -> Path:
-        return self.data_dir / "postgres"
+        """The embedded server's folder; one a market, so that simulated prices never mix with live ones."""
+        return self.data_dir / ("postgres" if self.market == "live" else f"postgres-{self.market}")
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables for a process of the same Chrono, secrets included."""

@@ -110,10 +110,7 @@ async def _database(settings: Settings, stack: contextlib.AsyncExitStack) -> str
     """The URL of the database; an embedded one is started and stopped with the stack."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    server = EmbeddedPostgres(settings.postgres_dir)
-    await server.start()
-    stack.push_async_callback(server.stop)
-    return await server.ensure_database(f"chrono_{settings.market}")
+    return await stack.enter_async_context(EmbeddedPostgres(settings.postgres_dir).running())
 
 
 def _ensure_collector_key(settings: Settings) -> None:

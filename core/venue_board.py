@@ -7,25 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from chrono.venue_state import VenueReport
+from core.ports import HeardReport
 
 COLLECTORS_MAX: Final = 64
 CHANGES_MAX: Final = 1_000
 FORGET_S: Final = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class HeardReport:
-    """A report, which collector sent it and when it arrived (Unix seconds)."""
-
-    key_id: bytes
-    report: VenueReport
-    heard_at: float
 
 
 class BoardMetrics:
@@ -61,7 +52,7 @@ class Board:
 
     def __init__(self, metrics: BoardMetrics) -> None:
         self._metrics = metrics
-        self._reports: dict[tuple[bytes, str], HeardReport] = {}
+        self._reports: dict[tuple[str, str], HeardReport] = {}
         self._changed: deque[HeardReport] = deque(maxlen=CHANGES_MAX)
 
     def post(self, key_id: bytes, reports: Sequence[VenueReport], ticks_dropped: int, at: float) -> None:
@@ -69,9 +60,9 @@ class Board:
         collector = key_id.hex()
         self._metrics.dropped.labels(collector).set(ticks_dropped)
         for report in reports:
-            heard = HeardReport(key_id, report, at)
-            before = self._reports.get((key_id, report.venue))
-            self._reports[key_id, report.venue] = heard
+            heard = HeardReport(report, collector, at)
+            before = self._reports.get((collector, report.venue))
+            self._reports[collector, report.venue] = heard
             if before is None or before.report.state is not report.state:
                 self._changed.append(heard)
             self._measure(collector, report)
@@ -88,9 +79,14 @@ class Board:
         return changed
 
     def _forget(self) -> None:
-        heard = {key_id: report.heard_at for (key_id, _), report in self._reports.items()}
-        for key_id in sorted(heard, key=heard.__getitem__)[:-COLLECTORS_MAX]:
-            self._reports = {key: kept for key, kept in self._reports.items() if key[0] != key_id}
+        heard = {collector: report.heard_at for (collector, _), report in self._reports.items()}
+        for collector in sorted(heard, key=heard.__getitem__)[:-COLLECTORS_MAX]:
+            self._reports = {key: kept for key, kept in self._reports.items() if key[0] != collector}
+
+    def put_back(self, changes: Sequence[HeardReport]) -> None:
+        """Return changes that could not be stored; they come first at the next `take_changes`."""
+        room = CHANGES_MAX - len(self._changed)
+        self._changed.extendleft(reversed(changes[max(0, len(changes) - room) :]))
 
     def _measure(self, collector: str, report: VenueReport) -> None:
         self._metrics.state.labels(collector, report.venue).set(report.state)

@@ -12,7 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from core.api.problems import documented
 from core.api.queries import only
 from core.api.schemas import Health, Readiness, VenueList
-from core.api.services import HeardReport, Services
+from core.api.services import Services
+from core.ports import HeardReport
 
 
 class HealthRoutes:

@@ -22,8 +22,7 @@ from starlette.responses import Response
 from chrono import errors
 from chrono.errors import ChronoError
 from core.api.metrics import ApiMetrics
-from core.api.services import RoundMissed, RoundNotOpen
-from core.ports import SequenceConflict, StoreUnavailable
+from core.ports import RoundMissed, RoundNotOpen, SequenceConflict, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

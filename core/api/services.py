@@ -12,26 +12,8 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
-from chrono.errors import ChronoError
-from chrono.venue_state import VenueReport
 from core.aggregation.estimates import Estimates
-from core.ports import Bus, EstimateStore, Receipt
-
-
-class RoundNotOpen(ChronoError):
-    """The values of a voting round are not frozen yet: its commit instant is still to come."""
-
-    def __init__(self, voting_round: int, opens_at: float) -> None:
-        self.voting_round, self.opens_at = voting_round, opens_at
-        super().__init__(f"the values of voting round {voting_round} are frozen at {opens_at:.3f}")
-
-
-class RoundMissed(ChronoError):
-    """The commit instant of a voting round has passed, and no values were frozen for it."""
-
-    def __init__(self, voting_round: int) -> None:
-        self.voting_round = voting_round
-        super().__init__(f"no values were frozen for voting round {voting_round}")
+from core.ports import Bus, EstimateStore, HeardReport, Receipt
 
 
 class Ingest(Protocol):
@@ -51,7 +33,7 @@ class Rounds(Protocol):
     async def values(self, voting_round: int, at: float) -> Mapping[str, float]:
         """US dollars by feed, the same on every repeat; a feed without a price is absent.
 
-        Raises RoundNotOpen, RoundMissed or core.ports.StoreUnavailable.
+        Raises core.ports.RoundNotOpen, RoundMissed or StoreUnavailable.
         """
         ...
 
@@ -62,15 +44,6 @@ class Volumes(Protocol):
     def __call__(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:
         """US dollars traded by venue in the last `window_s` seconds; empty for an unknown feed."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class HeardReport:
-    """A venue's last report, from which collector (key id in hex), and when it was heard."""
-
-    report: VenueReport
-    collector: str
-    heard_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ Connect = Callable[[], Awaitable[Connection]]
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
 RETRY_AFTER_S: Final = 1.0
-POOL_MIN: Final = 1
+POOL_MIN: Final = 0
 POOL_MAX: Final = 8
 
 _PASSING: Final = (
@@ -55,7 +55,7 @@ async def connect_pool(
     with unavailable_when_down():
         return await asyncpg.create_pool(
             dsn,
-            min_size=min(POOL_MIN, size),
+            min_size=POOL_MIN,
             max_size=size,
             timeout=connect_s,
             command_timeout=command_s,

@@ -56,7 +56,7 @@ class Candles:
 def candles() -> Candles:
     if not _CANDLES.exists():
         pytest.skip(f"no recorded candles at {_CANDLES}; set CHRONO_SHARED")
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     table = parquet.read_table(_CANDLES)
     column = {name: table[name].to_numpy() for name in table.column_names}

@@ -14,9 +14,18 @@ from chrono.batch import read_header
 from chrono.feeds import FEEDS, LEGS
 from chrono.venue_state import VenueReport, VenueState
 from core.aggregation.estimates import Estimates, FeedState, LegColumns, LegReason
-from core.api.services import HeardReport, RoundMissed, RoundNotOpen, Services
+from core.api.services import Services
 from core.bus import InProcessBus
-from core.ports import Candle, Point, Receipt, SequenceConflict, StoreUnavailable
+from core.ports import (
+    Candle,
+    HeardReport,
+    Point,
+    Receipt,
+    RoundMissed,
+    RoundNotOpen,
+    SequenceConflict,
+    StoreUnavailable,
+)
 
 NOW = 1_790_000_000.0
 

@@ -1,0 +1,283 @@
+"""The composition root of the core: builds the parts, passes them to each other, owns their tasks.
+
+The only place where storage, bus and API meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+import numpy as np
+import structlog
+from prometheus_client import CollectorRegistry, Info
+
+import core
+from chrono.errors import ChronoError
+from core.aggregation.estimate import Aggregator
+from core.aggregation.estimates import FeedState
+from core.aggregation.window import Window
+from core.api.app import create_api
+from core.api.server import serve
+from core.api.services import Services
+from core.api.session import StreamLimits
+from core.bus import InProcessBus, RedisBus
+from core.collect import collect
+from core.columns import TickColumns
+from core.ftso.epochs import NETWORKS
+from core.ingest import Ingest, IngestMetrics
+from core.keys import KnownKeys, load_private_key, verify
+from core.messages import encode_pass
+from core.portal import STATIC
+from core.ports import StoreUnavailable
+from core.publish import Publisher, PublishMetrics
+from core.rounds import FrozenRounds
+from core.settings import Settings
+from core.storage.estimates import PostgresEstimateStore
+from core.storage.maintenance import Retention, maintain
+from core.storage.metrics import StorageMetrics
+from core.storage.migrate import migrate
+from core.storage.pool import connect_pool, connector, unavailable_when_down
+from core.storage.rounds import PostgresRoundStore
+from core.storage.ticks import PostgresTickStore
+from core.storage.venues import PostgresVenueStore
+from core.venue_board import Board, BoardMetrics
+from core.volumes import VolumeBook
+
+MAINTAIN_EVERY_S: Final = 30.0
+VENUES_EVERY_S: Final = 1.0
+DATABASE_RETRY_S: Final = 2.0
+LATE_PASS_S: Final = 5.0
+FLUSH_S: Final = 0.5
+
+log = structlog.get_logger()
+
+
+class NotConfigured(ChronoError):
+    """A setting that this process needs is missing; the text names it."""
+
+
+async def run_core(settings: Settings, stop: asyncio.Event) -> None:
+    """Run ingest, estimates and the API until `stop` is set. Starts and goes on without its database."""
+    if settings.database_url is None:
+        raise NotConfigured("DATABASE_URL is not set; `chrono up` brings a database of its own")
+    dsn = settings.database_url.get_secret_value()
+    registry = CollectorRegistry()
+    async with _pool(dsn) as pool:
+        parts = _assemble(settings, registry, pool, dsn)
+        await parts.prepare(pool)
+        services = parts.services(settings, registry)
+        api = create_api(services, StreamLimits(clients_max=settings.stream_clients))
+        async with parts.ticks.running(), asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(work)
+                for work in (
+                    parts.publisher.run_passes(),
+                    parts.publisher.run_store(),
+                    parts.publisher.run_reference(),
+                    parts.rounds.run(time.time),
+                    _keep_venue_states(parts.board, parts.venues),
+                    _keep_database(parts, pool, settings),
+                    *([parts.bus.run()] if isinstance(parts.bus, RedisBus) else []),
+                )
+            ]
+            await serve(api, settings.host, settings.port, stop, started=_started)
+            for task in background:
+                task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await parts.publisher.flush()
+    log.info("core_stopped")
+
+
+async def run_collector(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the collector until `stop` is set. Raises KeyFileError without a usable private key."""
+    await collect(
+        core_url=settings.core_url or f"http://{settings.host}:{settings.port}",
+        signer=load_private_key(settings.private_key_file),
+        stop=stop,
+        venues=settings.venues,
+        base_urls=settings.venue_urls,
+    )
+
+
+@dataclass(slots=True)
+class _Core:
+    """The parts of a core that others hold on to. `database` is "ok", or what is wrong with it."""
+
+    window: Window
+    volumes: VolumeBook
+    board: Board
+    bus: InProcessBus | RedisBus
+    ticks: PostgresTickStore
+    estimates: PostgresEstimateStore
+    venues: PostgresVenueStore
+    publisher: Publisher
+    rounds: FrozenRounds
+    ingest: Ingest
+    database: str = "not tried yet"
+    migrated: bool = False
+
+    def services(self, settings: Settings, registry: CollectorRegistry) -> Services:
+        return Services(
+            ingest=self.ingest,
+            latest=lambda: self.publisher.latest,
+            reference_prices=lambda: self.publisher.reference,
+            estimates=self.estimates,
+            rounds=self.rounds,
+            volumes=self._traded,
+            venues=self.board.reports,
+            bus=self.bus,
+            ready=self.ready,
+            clock=time.time,
+            registry=registry,
+            about={"market": settings.market, "network": settings.network, "version": core.VERSION},
+            portal_dir=STATIC,
+        )
+
+    def ready(self) -> Mapping[str, tuple[bool, str]]:
+        """Whether prices can be relied on, from memory."""
+        latest = self.publisher.latest
+        live = 0 if latest is None else int(np.count_nonzero(latest.state == FeedState.LIVE))
+        late_s = float("inf") if latest is None else time.time() - latest.at
+        bus_up = not isinstance(self.bus, RedisBus) or self.bus.connected
+        return {
+            "estimates": (late_s < LATE_PASS_S, f"the last pass was {late_s:.1f} s ago"),
+            "feeds": (live > 0, f"{live} feeds are live"),
+            "database": (self.database == "ok", self.database),
+            "bus": (bus_up, "connected" if bus_up else "Redis is away"),
+        }
+
+    async def prepare(self, pool: asyncpg.Pool) -> bool:
+        """Bring the database to this release's layout, once; False while it is away."""
+        if self.migrated:
+            return True
+
+        async def prepare() -> None:
+            async with pool.acquire() as connection:
+                applied = await migrate(connection)
+            log.info("database_ready", migrations_applied=len(applied))
+
+        self.migrated = await self._tried(prepare)
+        return self.migrated
+
+    async def maintain(self, pool: asyncpg.Pool, retention: Retention) -> bool:
+        """Do the database's housekeeping; False while it is away."""
+
+        async def keep() -> None:
+            async with pool.acquire() as connection:
+                await maintain(connection, time.time(), retention)
+
+        return await self._tried(keep)
+
+    async def _tried(self, work: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            with unavailable_when_down():
+                await work()
+        except StoreUnavailable as error:
+            self.database = error.detail
+            log.warning("database_unavailable", detail=error.detail)
+            return False
+        self.database = "ok"
+        return True
+
+    def _traded(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:
+        latest = self.publisher.latest
+        return self.volumes.traded(feed, window_s, at, {} if latest is None else latest.conversion)
+
+
+class _Windows:
+    """The window of the estimates and the book of volumes, as ingest sees them."""
+
+    def __init__(self, window: Window, volumes: VolumeBook) -> None:
+        self._window, self._volumes = window, volumes
+
+    def apply(self, ticks: TickColumns, at: float) -> None:
+        self._window.apply(ticks, at)
+        self._volumes.apply(ticks, at)
+
+    def hear(self, venue: str, at: float) -> None:
+        self._window.hear(venue, at)
+
+
+def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Pool, dsn: str) -> _Core:
+    Info("chrono", "What runs here", registry=registry).info(
+        {"version": core.VERSION, "market": settings.market, "network": settings.network}
+    )
+    storage_metrics = StorageMetrics(registry)
+    window, volumes, board = Window(), VolumeBook(), Board(BoardMetrics(registry))
+    bus: InProcessBus | RedisBus = (
+        InProcessBus(registry)
+        if settings.redis_url is None
+        else RedisBus(settings.redis_url.get_secret_value(), registry)
+    )
+    ticks = PostgresTickStore(connector(dsn), storage_metrics)
+    estimates = PostgresEstimateStore(pool, storage_metrics)
+    publisher = Publisher(
+        aggregates=Aggregator(window),
+        bus=bus,
+        store=estimates,
+        encode=encode_pass,
+        clock=time.time,
+        metrics=PublishMetrics(registry),
+        interval_s=settings.estimate_interval_s,
+        store_interval_s=settings.store_interval_s,
+    )
+    rounds = FrozenRounds(
+        timing=NETWORKS[settings.network],
+        commit_offset_s=settings.commit_offset_s,
+        latest=lambda: publisher.latest,
+        store=PostgresRoundStore(pool),
+        registry=registry,
+    )
+    ingest = Ingest(
+        ring=KnownKeys(settings.known_keys_file).ring,
+        verify=verify,
+        window=_Windows(window, volumes),
+        board=board,
+        store=ticks,
+        metrics=IngestMetrics(registry),
+        freshness_s=settings.freshness_s,
+        on_ticks=publisher.poke,
+    )
+    venues = PostgresVenueStore(pool, storage_metrics)
+    return _Core(window, volumes, board, bus, ticks, estimates, venues, publisher, rounds, ingest)
+
+
+@asynccontextmanager
+async def _pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
+    pool = await connect_pool(dsn)
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+async def _keep_database(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> None:
+    """Bring the database to this release's layout, then do its housekeeping, until cancelled."""
+    retention = Retention(settings.tick_retention_days, settings.estimate_retention_days)
+    while True:
+        done = await parts.prepare(pool) and await parts.maintain(pool, retention)
+        await asyncio.sleep(MAINTAIN_EVERY_S if done else DATABASE_RETRY_S)
+
+
+async def _keep_venue_states(board: Board, store: PostgresVenueStore) -> None:
+    """Store changes of venues' states until cancelled; what cannot be stored waits in its order."""
+    while True:
+        await asyncio.sleep(VENUES_EVERY_S)
+        changes = board.take_changes()
+        for position, heard in enumerate(changes):
+            try:
+                await store.append(bytes.fromhex(heard.collector), [heard.report], heard.heard_at)
+            except StoreUnavailable:
+                board.put_back(changes[position:])
+                break
+
+
+def _started(port: int) -> None:
+    log.info("core_started", port=port)
