@@ -39,7 +39,10 @@ const stream = new Stream(new URL("v1/stream", location.href.replace(/^http/, "w
     word("lost", "Not connected");
     showBanner("lost", "The price stream is lost.", lostText(reason));
   },
-  heard: (at) => clock.hear(at),
+  heard(at) {
+    clock.hear(at);
+    if (!stream.settled) word("connecting", "Waiting for the first estimate");
+  },
   prices(list, isSnapshot) {
     board.apply(list, isSnapshot, clock.now());
     detail.show();
@@ -119,7 +122,7 @@ async function readAbout(signal) {
     try {
       const about = await read(path, {}, signal);
       if (about.market) showMarket(about.market);
-      if (about.network) say(byId("tagline"), `Prices for the ${write.words(about.network)} network`);
+      if (about.network) say(byId("tagline"), `Prices for the ${write.name(about.network)} network`);
       if (about.market) return;
     } catch (error) {
       if (!(error instanceof Unanswered)) return;
@@ -129,7 +132,7 @@ async function readAbout(signal) {
 
 function showMarket(market) {
   const badge = byId("market");
-  say(badge, MARKETS[market] ?? write.words(market));
+  say(badge, MARKETS[market] ?? write.name(market));
   badge.dataset.market = market;
   badge.hidden = false;
 }

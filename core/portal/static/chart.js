@@ -3,9 +3,8 @@
 import { element, say, shape } from "./dom.js";
 import * as write from "./format.js";
 
-const WIDTH = 520;
 const HEIGHT = 190;
-const INSET = { top: 10, right: 8, bottom: 22, left: 64 };
+const INSET = { top: 10, right: 8, bottom: 22, left: 68 };
 const SPANS_S = [900, 3_600, 6 * 3_600, 24 * 3_600];
 const STEPS_S = [300, 900, 3_600, 6 * 3_600]; // between labelled times, by span
 const MINUTE_S = 60;
@@ -50,10 +49,11 @@ export function parse(candles, now) {
 
 /** Draw parsed candles into `target`; returns the span of the chart in seconds. */
 export function draw(target, feed, candles, now) {
+  const width = Math.max(240, target.clientWidth);
   const span = spanFor(candles[0].start, now);
-  const scale = scales(candles, now - span, now);
+  const scale = scales(candles, width, now - span, now);
   const summary = summarise(feed, candles, now);
-  const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary });
+  const picture = shape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": summary });
   picture.append(...grid(scale, span), ...runs(candles).flatMap((run) => strokes(run, scale)));
   const last = candles.at(-1);
   picture.append(shape("circle", { class: "last", cx: scale.x(middle(last)), cy: scale.y(last.close), r: 3 }));
@@ -65,16 +65,16 @@ export function draw(target, feed, candles, now) {
 
 const middle = (candle) => candle.start + MINUTE_S / 2;
 
-function scales(candles, from, to) {
+function scales(candles, width, from, to) {
   let low = Math.min(...candles.map((candle) => candle.low));
   let high = Math.max(...candles.map((candle) => candle.high));
   const room = (high - low) * 0.06 || high * 1e-4;
   low -= room;
   high += room;
-  const across = (WIDTH - INSET.left - INSET.right) / (to - from);
+  const across = (width - INSET.left - INSET.right) / (to - from);
   const down = (HEIGHT - INSET.top - INSET.bottom) / (high - low);
   return {
-    from, to, low, high,
+    from, to, low, high, width,
     x: (at) => Number((INSET.left + Math.max(0, at - from) * across).toFixed(2)),
     y: (price) => Number((INSET.top + (high - price) * down).toFixed(2)),
     at: (x) => from + (x - INSET.left) / across,
@@ -83,19 +83,29 @@ function scales(candles, from, to) {
 
 function grid(scale, span) {
   const lines = [];
-  for (const price of ticks(scale.low, scale.high)) {
+  const right = scale.width - INSET.right;
+  const prices = ticks(scale.low, scale.high);
+  for (const price of prices) {
     const y = scale.y(price);
-    lines.push(shape("line", { class: "grid", x1: INSET.left, x2: WIDTH - INSET.right, y1: y, y2: y }));
-    lines.push(shape("text", { class: "label", x: INSET.left - 8, y: y + 4, "text-anchor": "end" }, write.measured(price)));
+    lines.push(shape("line", { class: "grid", x1: INSET.left, x2: right, y1: y, y2: y }));
+    lines.push(shape("text", { class: "label", x: INSET.left - 8, y: y + 4, "text-anchor": "end" }, label(price, prices)));
   }
   const step = STEPS_S[SPANS_S.indexOf(span)];
   for (let at = Math.ceil(scale.from / step) * step; at <= scale.to; at += step) {
     const x = scale.x(at);
-    if (x < INSET.left + 14 || x > WIDTH - INSET.right - 14) continue;
+    if (x < INSET.left + 14 || x > right - 14) continue;
     lines.push(shape("line", { class: "grid", x1: x, x2: x, y1: HEIGHT - INSET.bottom, y2: HEIGHT - INSET.bottom + 4 }));
     lines.push(shape("text", { class: "label", x, y: HEIGHT - 5, "text-anchor": "middle" }, write.clock(at).slice(0, 5)));
   }
   return lines;
+}
+
+/** A price on the axis, with the decimals that tell it from its neighbours. */
+function label(price, prices) {
+  const step = prices.length > 1 ? prices[1] - prices[0] : price / 1_000;
+  const decimals = [0, 1].map((more) => more - Math.floor(Math.log10(step) + 1e-9));
+  const fits = decimals.find((count) => Math.abs(step * 10 ** count - Math.round(step * 10 ** count)) < 1e-3);
+  return write.price(price.toFixed(Math.min(12, Math.max(0, fits ?? decimals[1]))));
 }
 
 function strokes(run, scale) {
@@ -125,7 +135,7 @@ function hover(picture, caption, candles, scale, now) {
   picture.append(cursor);
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
-    const at = scale.at(((event.clientX - box.left) / box.width) * WIDTH);
+    const at = scale.at(((event.clientX - box.left) / box.width) * scale.width);
     const candle = nearest(candles, at);
     cursor.setAttribute("x1", scale.x(middle(candle)));
     cursor.setAttribute("x2", scale.x(middle(candle)));

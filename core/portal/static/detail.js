@@ -13,10 +13,10 @@ const REASONS = {
   used: "used",
   no_data: "nothing received",
   stale: "too old",
-  dead_venue: "venue does not answer",
+  dead_venue: "not answering",
   no_price: "no usable price",
   no_conversion: "no rate to USD",
-  outlier: "too far from the others",
+  outlier: "outlier",
 };
 
 export class Detail {
@@ -100,12 +100,11 @@ export class Detail {
     const facts = [
       ["Band", Number.isFinite(width) ? `${write.price(price.band_low)} – ${write.price(price.band_high)}` : write.NOTHING],
       ["Half width", Number.isFinite(width) ? `${write.bps(width)} bp` : write.NOTHING],
+      ["Newest tick", ageText(ageNow(price, now))],
       ["Median", write.price(price.median)],
+      ["Venues", `${price.venues_used} of ${price.venues_listed}`],
       ["VWAP", write.price(price.vwap)],
       ["TWAP", write.price(price.twap)],
-      ["Venues", `${price.venues_used} of ${price.venues_listed}`],
-      ["Newest observation", ageText(ageNow(price, now))],
-      ["Estimated at", write.clock(price.at)],
     ];
     const list = byId("detail-facts");
     if (!list.children.length) {
@@ -121,8 +120,9 @@ export class Detail {
       note.hidden = sources.length > 0;
       say(note, "No venue that Chrono reads lists this asset.");
       const estimate = Number(this.#price(feed)?.price ?? NaN);
-      const weighty = [...sources].sort((one, other) => other.weight - one.weight || one.venue.localeCompare(other.venue));
-      byId("legs").replaceChildren(...weighty.map((leg) => legRow(leg, estimate)));
+      const used = sources.filter((leg) => leg.reason === "used");
+      const unused = sources.filter((leg) => leg.reason !== "used");
+      byId("legs").replaceChildren(...[...used, ...unused].map((leg) => legRow(leg, estimate)));
     } catch (error) {
       if (!(error instanceof Unanswered)) return;
       say(note, `The sources are not known now: ${error.message}.`);
@@ -159,14 +159,14 @@ function legRow(leg, estimate) {
   const number = leg.price === null ? NaN : Number(leg.price);
   const away = (number / estimate - 1) * 10_000;
   const fate = used ? weight(leg) : element("td", { class: "right reason" }, REASONS[leg.reason] ?? write.words(leg.reason));
-  const cell = (text) => element("td", { class: "right num" }, text);
+  const cell = (text, kind = "") => element("td", { class: `right num ${kind}` }, text);
   return element(
     "tr",
     { class: used ? "used" : "unused", "data-reason": leg.reason },
-    element("th", { scope: "row" }, leg.venue),
+    element("th", { scope: "row" }, write.name(leg.venue)),
     element("td", {}, leg.symbol),
     cell(write.price(leg.price)),
-    cell(Math.abs(away) >= 1_000 ? `${write.signed(away / 100, 0)} %` : write.signed(away, 1)),
+    cell(Math.abs(away) >= 1_000 ? `${write.signed(away / 100, 0)} %` : write.signed(away, 1), "away"),
     fate,
     cell(write.coarse(leg.age_s ?? NaN)),
   );
@@ -174,5 +174,5 @@ function legRow(leg, estimate) {
 
 function weight(leg) {
   const percent = `${(Number(leg.weight) * 100).toFixed(1)} %`;
-  return element("td", { class: "right num" }, element("meter", { min: 0, max: 1, value: leg.weight, "aria-hidden": "true" }), percent);
+  return element("td", { class: "right num" }, element("meter", { min: 0, max: 1, value: leg.weight, "aria-hidden": "true" }), element("span", {}, percent));
 }

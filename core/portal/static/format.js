@@ -2,6 +2,7 @@
 
 export const NOTHING = "–";
 const DAY_S = 86_400;
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** A price as the API wrote it, its whole part grouped: "67123.10" is "67,123.10". */
 export function price(text) {
@@ -59,16 +60,24 @@ export function clock(at) {
   return iso(at).slice(11, 19);
 }
 
-/** A time of day to the minute, with its date where that is not the day of `now`. */
+/** A time of day to the minute, with its date where that is not the day of `now`: "21 Nov 18:42". */
 export function moment(at, now) {
   const text = iso(at);
   const time = text.slice(11, 16);
-  return text.slice(0, 10) === iso(now).slice(0, 10) ? time : `${text.slice(5, 10)} ${time}`;
+  if (text.slice(0, 10) === iso(now).slice(0, 10)) return time;
+  return `${Number(text.slice(8, 10))} ${MONTHS[Number(text.slice(5, 7)) - 1]} ${time}`;
 }
 
 /** A whole time, for a `datetime` attribute or a title. */
 export function iso(at) {
   return Number.isFinite(at) ? new Date(at * 1000).toISOString() : "";
+}
+
+const NAMES = { okx: "OKX" };
+
+/** A venue's or a network's code as a name: "Kraken", "OKX". */
+export function name(code) {
+  return NAMES[code] ?? String(code).charAt(0).toUpperCase() + String(code).slice(1);
 }
 
 /** A code such as "dead_venue" as words. */

@@ -4,7 +4,7 @@ import { element, say } from "./dom.js";
 import * as write from "./format.js";
 
 const STATE_WORDS = { live: "live", stale: "stale", none: "no price", lost: "not updated" };
-const LATE_S = 15; // every price comes anew with every pass, many times in this span
+const LATE_S = 10; // every price comes anew with every pass; the core too calls one of this age late
 const DAY_S = 86_400;
 const WHOLE_DAY_S = DAY_S - 3_600; // a reference younger than this is told beside the change
 
@@ -91,7 +91,7 @@ export class Row {
     if (this.root.dataset.state !== state) this.root.dataset.state = state;
     say(this.#cells.pill, stateWord(state));
     say(this.#cells.beside, why);
-    say(this.#cells.why, why);
+    say(this.#cells.why, state === "live" || state === "lost" ? "" : [stateWord(state), why].filter(Boolean).join(": "));
   }
 
   /** Whether the feed's name, or why it is not live, holds this text in lower case. */

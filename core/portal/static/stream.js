@@ -32,7 +32,7 @@ export class Stream {
   #retry = 0;
   #heardAt = 0;
   #askedAt = 0;
-  #settled = false; // a snapshot came on this connection
+  settled = false; // a snapshot came on this connection
   sequence = null;
   facts = { updates: 0, gaps: 0, missed: 0, conflated: 0, reconnects: -1 };
 
@@ -59,7 +59,7 @@ export class Stream {
   #open() {
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    this.#settled = false;
+    this.settled = false;
     this.#heardAt = performance.now();
     this.#listener.opening();
     const mine = (act) => (event) => this.#socket === socket && act(event);
@@ -107,8 +107,8 @@ export class Stream {
 
   #snapshot(message) {
     this.sequence = message.sequence;
-    const first = !this.#settled;
-    this.#settled = true;
+    const first = !this.settled;
+    this.settled = true;
     this.#attempt = 0;
     this.#listener.prices(message.prices, true);
     if (!first) return;
@@ -117,7 +117,7 @@ export class Stream {
   }
 
   #update(message) {
-    if (!this.#settled || message.sequence <= this.sequence) return; // older than the snapshot
+    if (!this.settled) return;
     if (message.previous !== this.sequence) this.#missed(message.previous);
     this.sequence = message.sequence;
     this.facts.updates += 1;

@@ -29,7 +29,7 @@ export function verdict(report, now) {
   if (kind !== "bad") return { kind, text: word, more: lasting };
   const code = report.code ? ` (${report.code})` : "";
   if (!(report.retry_at > now)) return { kind, text: word + code, more: lasting };
-  return { kind, text: `${word}${code} until ${write.clock(report.retry_at)}`, more: write.coarse(report.retry_at - now) };
+  return { kind, text: `${word}${code} until ${write.clock(report.retry_at)}`, more: `${write.coarse(report.retry_at - now)} left` };
 }
 
 /** One verdict a venue: of several collectors' reports the gravest, with how many say so. */
@@ -72,7 +72,7 @@ export class Venues {
       const [, name, more, state] = root.children;
       root.dataset.venue = told.venue;
       root.dataset.kind = told.kind;
-      say(name, told.venue);
+      say(name, write.name(told.venue));
       say(state, told.text);
       say(more, told.more);
     });
