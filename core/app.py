@@ -27,11 +27,10 @@ from core.api.server import serve
 from core.api.services import Services
 from core.api.session import StreamLimits
 from core.bus import InProcessBus, RedisBus
-from core.collect import collect
 from core.columns import TickColumns
 from core.ftso.epochs import NETWORKS
 from core.ingest import Ingest, IngestMetrics
-from core.keys import KnownKeys, load_private_key, verify
+from core.keys import KnownKeys, verify
 from core.messages import encode_pass
 from core.portal import STATIC
 from core.ports import StoreUnavailable
@@ -93,17 +92,6 @@ async def run_core(settings: Settings, stop: asyncio.Event) -> None:
             async with asyncio.timeout(FLUSH_S):
                 await parts.publisher.flush()
     log.info("core_stopped")
-
-
-async def run_collector(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the collector until `stop` is set. Raises KeyFileError without a usable private key."""
-    await collect(
-        core_url=settings.core_url or f"http://{settings.host}:{settings.port}",
-        signer=load_private_key(settings.private_key_file),
-        stop=stop,
-        venues=settings.venues,
-        base_urls=settings.venue_urls,
-    )
 
 
 @dataclass(slots=True)

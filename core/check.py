@@ -10,7 +10,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,6 @@ from chrono.venues import VENUE_ADAPTERS
 from chrono.venues.adapter import Parsed
 from core.keys import KnownKeys, load_private_key
 from core.net import PortTaken, free_port
-from core.ports import StoreUnavailable
 from core.settings import Settings
 from core.storage.embedded import EmbeddedPostgres, running_dsn
 from core.storage.migrate import migrate, pending
@@ -189,7 +188,5 @@ async def _venue(settings: Settings, venue: str) -> Finding:
     outcome = adapter.parse(request, answer)
     if not isinstance(outcome, Parsed):
         return Finding(venue, "failed", f"{base_url} refuses: {outcome}")
-    told = f"{base_url} answered {len(outcome.ticks)} of {LEGS_TRIED} legs in {took_ms:.0f} ms"
-    return Finding(venue, "ok" if len(outcome.ticks) == LEGS_TRIED else "warning", told)
-
-
+    told = f"{base_url} answered {len(outcome.quotes)} of {LEGS_TRIED} legs in {took_ms:.0f} ms"
+    return Finding(venue, "ok" if len(outcome.quotes) == LEGS_TRIED else "warning", told)

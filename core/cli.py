@@ -17,19 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-import core
 from chrono.errors import ChronoError
 from chrono.signing import PublicKey
-from core.app import run_collector, run_core
-from core.check import check_everything
-from core.keys import KnownKeys, create_private_key, format_known_key
+from core.keys import KnownKeys, create_private_key, format_known_key, load_private_key
 from core.lifecycle import stop_on_signals
 from core.log import configure_logging
-from core.markets import LiveMarket, Market, RecordedMarket, SimulatedMarket, run_random_market
 from core.settings import Settings
-from core.simulator.faults import parse_fault
-from core.simulator.replay import ReplayProgress
-from core.up import run_replay, run_up
 
 app = typer.Typer(
     help=(
@@ -89,7 +82,10 @@ def load_settings(**chosen: object) -> Settings:
         raise typer.Exit(2) from None
 
 
-def _run(process: str, settings: Settings, work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def _run(process: str, settings: Settings, work: Work) -> None:
     """Run a process until its work ends or it is told to stop."""
     configure_logging(process, settings.log_level, settings.log_format)
 
@@ -110,6 +106,10 @@ def up(
     fault: Fault = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C: database, collector, core, API and page."""
+    from core.markets import LiveMarket, Market, SimulatedMarket
+    from core.simulator.faults import parse_fault
+    from core.up import run_up
+
     settings = load_settings(market=market, host=host, port=port, data_dir=data_dir)
     faults = fault or []
     for text in faults:
@@ -133,15 +133,18 @@ def replay(
     data_dir: DataDir = None,
 ) -> None:
     """Run everything on recorded candles, through real HTTP, parsing, signing, ingest and aggregation."""
+    from core.recorded import RecordedMarket
+    from core.up import run_replay
+
     settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir)
     market = RecordedMarket.read(file, speed)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"))
     with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
         task = progress.add_task("replay", total=1.0)
 
-        def show(now: ReplayProgress) -> None:
-            minute = datetime.fromtimestamp(now.minute, UTC)
-            progress.update(task, completed=now.fraction, description=f"{minute:%Y-%m-%d %H:%M}")
+        def show(fraction: float, minute: float) -> None:
+            recorded = datetime.fromtimestamp(minute, UTC)
+            progress.update(task, completed=fraction, description=f"{recorded:%Y-%m-%d %H:%M}")
 
         _run(
             "replay",
@@ -161,6 +164,9 @@ def simulate(
     Below the address, /binance, /bybit, /coinbase, /kraken and /okx answer as the venues do; GET /_truth says
     what everything is worth, and POST or DELETE /_faults injects and ends faults while it runs.
     """
+    from core.simulation import run_random_market
+    from core.simulator.faults import parse_fault
+
     faults = [parse_fault(text) for text in fault or []]
     _run("simulator", load_settings(), lambda stop: run_random_market(seed, faults, port, stop))
 
@@ -168,6 +174,8 @@ def simulate(
 @app.command()
 def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Run the core alone: ingest, estimates, API and page. Needs DATABASE_URL."""
+    from core.app import run_core
+
     settings = load_settings(host=host, port=port, data_dir=data_dir)
     _run("core", settings, lambda stop: run_core(settings, stop))
 
@@ -175,8 +183,22 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
 @app.command()
 def collect(data_dir: DataDir = None) -> None:
     """Run a collector alone: it asks the venues and posts signed batches to CHRONO_CORE_URL."""
+    from core.collect import collect as run_collector
+
     settings = load_settings(data_dir=data_dir)
-    _run("collector", settings, lambda stop: run_collector(settings, stop))
+    core_url = settings.core_url or f"http://{settings.host}:{settings.port}"
+    signer = load_private_key(settings.private_key_file)
+    _run(
+        "collector",
+        settings,
+        lambda stop: run_collector(
+            core_url=core_url,
+            signer=signer,
+            stop=stop,
+            venues=settings.venues,
+            base_urls=settings.venue_urls,
+        ),
+    )
 
 
 @app.command()
@@ -185,6 +207,8 @@ def check(
     data_dir: DataDir = None,
 ) -> None:
     """Print the whole configuration, secrets masked, and try every dependency. Exits 1 if one fails."""
+    from core.check import check_everything
+
     settings = load_settings(data_dir=data_dir)
     configure_logging("check", "WARNING", settings.log_format)
     table = Table("setting", "value", "meaning", box=None, pad_edge=False)
@@ -231,7 +255,8 @@ def keys_list(data_dir: DataDir = None) -> None:
 
 @keys_app.command("revoke")
 def keys_revoke(
-    key_id: Annotated[str, typer.Argument(help="The key id, 16 hexadecimal digits.")], data_dir: DataDir = None
+    key_id: Annotated[str, typer.Argument(help="The key id, 16 hexadecimal digits.")],
+    data_dir: DataDir = None,
 ) -> None:
     """Refuse a key from now on. A running core notices by itself."""
     settings = load_settings(data_dir=data_dir)
@@ -244,4 +269,5 @@ def keys_revoke(
 
 
 def _announce(url: str, data_dir: str) -> None:
-    out.print(f"\n  Chrono is up: [bold]{url}[/bold]   (API docs: {url}/docs; data: {data_dir}; Ctrl-C stops)\n")
+    out.print(f"\n  Chrono is up: [bold]{url}[/bold]")
+    out.print(f"  API docs {url}/docs, data in {data_dir}, Ctrl-C stops.\n", soft_wrap=True)

@@ -13,17 +13,16 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from chrono.errors import ChronoError
 from chrono.signing import PublicKey
 from core.keys import KnownKeys, create_private_key, load_private_key
-from core.markets import Market, RecordedMarket
+from core.markets import Market
 from core.net import answers, free_port
 from core.settings import Settings
-from core.simulator.replay import ReplayProgress
 from core.storage.embedded import EmbeddedPostgres
 from core.supervisor import Child, Supervisor
 
@@ -35,6 +34,23 @@ LAST_PASSES_S: Final = 3.0
 Announce = Callable[[str, str], None]
 
 log = structlog.get_logger()
+
+
+class Progress(Protocol):
+    """How far a replay is: a fraction, the recorded minute (Unix seconds), and whether it is over."""
+
+    @property
+    def fraction(self) -> float: ...
+    @property
+    def minute(self) -> float: ...
+    @property
+    def ended(self) -> bool: ...
+
+
+class Replay(Market, Protocol):
+    """A market that ends."""
+
+    def progress(self, at: float) -> Progress | None: ...
 
 
 class CannotStart(ChronoError):
@@ -69,14 +85,14 @@ async def run_up(settings: Settings, market: Market, stop: asyncio.Event, announ
 
 async def run_replay(
     settings: Settings,
-    market: RecordedMarket,
+    market: Replay,
     stop: asyncio.Event,
     announce: Announce,
-    show: Callable[[ReplayProgress], None],
+    show: Callable[[float, float], None],
     *,
     keep: bool,
 ) -> None:
-    """Like `run_up`, with progress told through `show`; ends with the recording unless `keep`."""
+    """Like `run_up`, and tell `show(fraction, recorded minute)`; ends with the recording unless `keep`."""
 
     async def follow() -> None:
         while not stop.is_set():
@@ -84,7 +100,7 @@ async def run_replay(
             progress = market.progress(time.time())
             if progress is None:
                 continue
-            show(progress)
+            show(progress.fraction, progress.minute)
             if progress.ended:
                 break
         if not keep:
@@ -98,9 +114,7 @@ async def run_replay(
         following.cancel()
 
 
-async def _start(
-    settings: Settings, market: Market, port: int, stack: contextlib.AsyncExitStack
-) -> None:
+async def _start(settings: Settings, market: Market, port: int, stack: contextlib.AsyncExitStack) -> None:
     """Start one part after the other, each to be stopped by the stack in the opposite order."""
     environment = {**settings.environment(), "CHRONO_PORT": str(port)}
     environment["DATABASE_URL"] = await _database(settings, stack)

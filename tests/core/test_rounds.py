@@ -10,21 +10,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from core.aggregation.estimates import Estimates
+from core.ftso.epochs import FLARE
+from core.ftso.identities import VotingRoundId
 from core.ports import StoreUnavailable
 from core.rounds import FrozenRounds, RoundMissed, RoundNotOpen
 from tests.fakes.estimates import flat_estimates
 
-T0 = 1_658_430_000.0
-ROUND = 1_000
-START = T0 + 90 * ROUND
-
-
-class FlareTiming:
-    def voting_round_at(self, at: float) -> int:
-        return int((at - T0) // 90)
-
-    def start_of(self, voting_round: int) -> float:
-        return T0 + 90 * voting_round
+ROUND = VotingRoundId(1_000)
+START = 1_658_430_000.0 + 90 * ROUND
 
 
 @dataclass
@@ -48,7 +41,7 @@ class Provider:
         self.market: Estimates | None = None
         self.registry = CollectorRegistry()
         self.rounds = FrozenRounds(
-            timing=FlareTiming(),
+            timing=FLARE,
             commit_offset_s=75,
             latest=lambda: self.market,
             store=store,

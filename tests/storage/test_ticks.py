@@ -46,7 +46,7 @@ async def until_waiting(dsn: str) -> None:
     """Return when a transaction waits for the gate. PostgreSQL tells nobody of it, so we ask."""
     connection = await asyncpg.connect(dsn)
     async with asyncio.timeout(10):
-        while not await connection.fetchval(  # noqa: ASYNC110
+        while not await connection.fetchval(
             "select exists (select from pg_locks where not granted and database = "
             "(select oid from pg_database where datname = current_database()))"
         ):
