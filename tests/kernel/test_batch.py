@@ -16,6 +16,8 @@ from chrono.batch import (
     TICK_BYTES,
     TICKS_MAX,
     Batch,
+    _scaled,
+    _scaled_by_arithmetic,
     decode,
     encode,
     read_header,
@@ -129,3 +131,13 @@ def test_a_value_too_long_for_63_bits_loses_its_last_decimals_only() -> None:
 def test_a_batch_is_stamped_anew_with_nothing_else_changed(batch: Batch, ms: int) -> None:
     stamped = decode(restamp(encode(batch), ms / 1000) + SIGNATURE)
     assert stamped == replace(batch, sent_at=ms / 1000)
+
+
+def numbers() -> st.SearchStrategy[Decimal]:
+    digits, shift = st.integers(0, 10**18 - 1), st.integers(-18, 0)
+    return st.builds(lambda value, exponent: Decimal(value).scaleb(exponent), digits, shift)
+
+
+@given(st.lists(st.none() | numbers(), min_size=1, max_size=3))
+def test_the_fast_scaling_gives_what_the_plain_one_does(values: list[Decimal | None]) -> None:
+    assert _scaled(*values) == _scaled_by_arithmetic(*values)
