@@ -1,4 +1,4 @@
-"""The page on the API itself: what the fake core says is what the API says. Behind it is a world in memory."""
+"""The page on the API itself: what the fake core says is what the API says. Its world is in memory."""
 
 from __future__ import annotations
 
