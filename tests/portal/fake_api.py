@@ -210,11 +210,18 @@ def make_app(core: FakeCore) -> FastAPI:
 
 @asynccontextmanager
 async def serving(core: FakeCore, port: int = 0) -> AsyncIterator[str]:
-    """The API on loopback while the context lasts; yields its URL."""
+    """The fake core on loopback while the context lasts; yields its URL."""
+    async with listening(make_app(core), port) as url:
+        yield url
+        await core.drop()
+
+
+@asynccontextmanager
+async def listening(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
+    """An application on loopback while the context lasts; yields its URL."""
     config = uvicorn.Config(
-        make_app(core), "127.0.0.1", port, log_level="error", ws="websockets-sansio", lifespan="off",
-        timeout_graceful_shutdown=1,
-    )  # fmt: skip
+        app, "127.0.0.1", port, log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=1
+    )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -224,7 +231,6 @@ async def serving(core: FakeCore, port: int = 0) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        await core.drop()
         server.should_exit = True
         await turns
         await server.shutdown([listener])

@@ -171,6 +171,7 @@ async def test_a_feed_opens_with_its_sources_and_its_day(visit: Visit) -> None:
     await expect(panel.locator("#legs tr")).to_have_count(len(visit.core.sources("BTC/USD")["sources"]))
     await expect(panel.locator("tr[data-reason=outlier]")).to_contain_text("Kraken")
     await expect(panel.locator("tr[data-reason=outlier]")).to_contain_text("outlier")
+    await expect(panel.locator("tr[data-reason=outlier] .away")).to_have_text("+500.0")
     await expect(panel.locator("svg[role=img]")).to_have_attribute("aria-label", CHART_LABEL)
     assert await panel.locator("polyline").count() == 2  # the line is not drawn over the hole in the record
     await visit.page.keyboard.press("Escape")

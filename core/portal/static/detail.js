@@ -116,10 +116,10 @@ export class Detail {
   async #readSources(feed, signal) {
     const note = byId("legs-note");
     try {
-      const { sources } = await read("v1/prices/sources", { feed }, signal);
+      const { sources, price } = await read("v1/prices/sources", { feed }, signal);
       note.hidden = sources.length > 0;
       say(note, "No venue that Chrono reads lists this asset.");
-      const estimate = Number(this.#price(feed)?.price ?? NaN);
+      const estimate = Number(price ?? NaN); // of the same pass as its sources
       const used = sources.filter((leg) => leg.reason === "used");
       const unused = sources.filter((leg) => leg.reason !== "used");
       byId("legs").replaceChildren(...[...used, ...unused].map((leg) => legRow(leg, estimate)));
