@@ -18,7 +18,7 @@ from chrono.feeds import FEED_BY_NAME, Feed
 from core.api.current import known_feeds
 from core.api.prices import FeedParameter
 from core.api.problems import bad_request, documented
-from core.api.queries import instant, only
+from core.api.queries import TIME_PATTERN, instant, only
 from core.api.schemas import History
 from core.api.services import Services
 from core.messages import price_text
@@ -32,13 +32,23 @@ INTERVALS: Final = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 
 Interval = Literal["raw", "1m", "5m", "1h", "1d"]
 _TIME: Final = "Unix seconds, or ISO 8601 with an offset; "
+_PATTERN: Final = {"pattern": TIME_PATTERN}  # not enforced: `instant` says what is wrong
 FromParameter = Annotated[
     str | None,
-    Query(alias="from", description=_TIME + "24 h before `to` without it", examples=["1790000000"]),
+    Query(
+        alias="from",
+        description=_TIME + "24 h before `to` without it",
+        examples=["1790000000"],
+        json_schema_extra=_PATTERN,
+    ),
 ]
 ToParameter = Annotated[
     str | None,
-    Query(description=_TIME + "now without it", examples=["2026-09-21T14:13:20Z"]),
+    Query(
+        description=_TIME + "now without it",
+        examples=["2026-09-21T14:13:20Z"],
+        json_schema_extra=_PATTERN,
+    ),
 ]
 
 
@@ -119,8 +129,8 @@ class HistoryRoutes:
 
 def window_of(feed: Feed, interval: Interval, start: float, end: float, limit: int) -> Window:
     """The window that one answer covers: candles are cut by time, so that no store reads past the limit."""
-    if start >= end:
-        raise bad_request("empty-window", "from is not before to", **{"from": start, "to": end})
+    if start > end:
+        raise bad_request("empty-window", "from is after to", **{"from": start, "to": end})
     span_s = SPAN_S_MAX
     if interval != "raw":
         span_s = min(span_s, limit * INTERVALS[interval])

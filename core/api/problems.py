@@ -84,7 +84,7 @@ _KINDS: Final[dict[type[ChronoError], _Kind]] = {
     ),
     StoreUnavailable: _Kind(503, "The store cannot answer now", ("retry_after_s",), "store-unavailable"),
     RoundNotOpen: _Kind(409, "The round is not open yet", ("voting_round", "opens_at"), "round-not-open"),
-    RoundMissed: _Kind(410, "The round was missed", ("voting_round",), "round-missed"),
+    RoundMissed: _Kind(404, "The round was missed", ("voting_round",), "round-missed"),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 PriceText = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$", examples=["64012.3150"])]
 Seconds = Annotated[float, Field(description="Unix seconds", examples=[1790000000.25])]
@@ -222,12 +222,17 @@ class Readiness(Shape):
     checks: dict[str, Check]
 
 
+def _no_text(value: object) -> object:
+    """A number that was sent as a text or a truth value is neither."""
+    if isinstance(value, bool | str):
+        raise ValueError("Input should be a number")
+    return value
+
+
 class FeedName(BaseModel):
-    """A feed as Flare names it. What else a client sends is sent back, as the reference provider does."""
+    """A feed as Flare names it. What else a client sends with it is passed over."""
 
-    model_config = ConfigDict(extra="allow")
-
-    category: Annotated[int, Field(ge=0, le=255, examples=[1])]
+    category: Annotated[int, Field(ge=0, le=255, examples=[1]), BeforeValidator(_no_text)]
     name: Annotated[str, Field(min_length=1, max_length=64, examples=["BTC/USD"])]
 
 

@@ -67,7 +67,7 @@ class ValueProviderRoutes:
             status_code=201,
             summary="Values of feeds for a voting round, the same on every repeat",
             dependencies=[only()],
-            responses={201: {"model": RoundFeedValues}, **documented(400, 409, 410, 503)},
+            responses={201: {"model": RoundFeedValues}, **documented(400, 404, 409, 503)},
             response_class=Response,
         )
         return router

@@ -71,7 +71,6 @@ async def test_no_answer_covers_more_than_its_bound(client: httpx.AsyncClient) -
         ({"to": "nan"}, "invalid-time"),
         ({"to": "9999999999"}, "invalid-time"),
         ({"from": "20", "to": "10"}, "empty-window"),
-        ({"from": "20", "to": "20"}, "empty-window"),
         ({"interval": "2m"}, "invalid-request"),
         ({"limit": "0"}, "invalid-request"),
         ({"limit": str(LIMIT_MAX + 1)}, "invalid-request"),
@@ -84,6 +83,11 @@ async def test_a_wrong_question_is_refused_precisely(
 ) -> None:
     answer = await client.get(PATH, params={"feed": "BTC/USD", **query})
     assert (answer.status_code, answer.json()["type"]) == (400, f"urn:chrono:problem:{slug}")
+
+
+async def test_a_window_without_width_is_empty(client: httpx.AsyncClient) -> None:
+    told = await ask(client, start=NOW, end=NOW)
+    assert (told.candles, told.next) == ([], None)
 
 
 async def test_an_unknown_feed_is_not_found(client: httpx.AsyncClient) -> None:
