@@ -61,8 +61,13 @@ class NotConfigured(ChronoError):
     """A setting that this process needs is missing; the text names it."""
 
 
-async def run_core(settings: Settings, stop: asyncio.Event) -> None:
-    """Run ingest, estimates and the API until `stop` is set. Starts and goes on without its database."""
+async def run_core(
+    settings: Settings, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None
+) -> None:
+    """Run ingest, estimates and the API until `stop` is set; `started` is called with the API's port.
+
+    Starts and goes on without its database. Raises NotConfigured, or OSError when the port is taken.
+    """
     if settings.database_url is None:
         raise NotConfigured("DATABASE_URL is not set; `chrono up` brings a database of its own")
     dsn = settings.database_url.get_secret_value()
@@ -72,6 +77,11 @@ async def run_core(settings: Settings, stop: asyncio.Event) -> None:
         await parts.prepare(pool)
         services = parts.services(settings, registry)
         api = create_api(services, StreamLimits(clients_max=settings.stream_clients))
+
+        def announce(port: int) -> None:
+            log.info("core_started", port=port)
+            started(port)
+
         async with parts.ticks.running(), asyncio.TaskGroup() as group:
             background = [
                 group.create_task(work)
@@ -85,7 +95,7 @@ async def run_core(settings: Settings, stop: asyncio.Event) -> None:
                     *([parts.bus.run()] if isinstance(parts.bus, RedisBus) else []),
                 )
             ]
-            await serve(api, settings.host, settings.port, stop, started=_started)
+            await serve(api, settings.host, settings.port, stop, started=announce)
             for task in background:
                 task.cancel()
         with suppress(TimeoutError):
@@ -265,7 +275,3 @@ async def _keep_venue_states(board: Board, store: PostgresVenueStore) -> None:
             except StoreUnavailable:
                 board.put_back(changes[position:])
                 break
-
-
-def _started(port: int) -> None:
-    log.info("core_started", port=port)

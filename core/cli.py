@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from chrono.errors import ChronoError
+from chrono.feeds import LEGS, Leg
 from chrono.signing import PublicKey
 from core.keys import KnownKeys, create_private_key, format_known_key, load_private_key
 from core.lifecycle import stop_on_signals
@@ -196,6 +197,7 @@ def collect(data_dir: DataDir = None) -> None:
             signer=signer,
             stop=stop,
             venues=settings.venues,
+            legs=[Leg.parse(leg) for leg in settings.legs] or LEGS,
             base_urls=settings.venue_urls,
         ),
     )

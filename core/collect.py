@@ -18,7 +18,7 @@ import httpx
 import structlog
 
 from chrono.collector import Collector
-from chrono.feeds import VENUES, legs_of
+from chrono.feeds import LEGS, VENUES, Leg
 from chrono.fetch import fetch, post_batch
 from chrono.http import Answer, Failure
 from chrono.notices import Notice, RowRefused, SymbolFound, SymbolLost, TradesFailed, VenueChanged
@@ -44,6 +44,7 @@ async def collect(
     signer: Signer,
     stop: asyncio.Event,
     venues: Sequence[str] = VENUES,
+    legs: Sequence[Leg] = LEGS,
     base_urls: Mapping[str, str] | None = None,
     pace: Pace | None = None,
     post_timeout_s: float = POST_TIMEOUT_S,
@@ -51,7 +52,7 @@ async def collect(
     clock: Callable[[], float] = time.time,
     random: Callable[[], float] = entropy.random,
 ) -> None:
-    """Collect from `venues` and post batches to `{core_url}/ingest` until `stop` is set.
+    """Collect `legs` of `venues` and post batches to `{core_url}/ingest` until `stop` is set.
 
     `base_urls` replaces venues' own addresses, as for a simulator. On `stop`, what was collected is
     delivered within `drain_s`; what is left then is logged and lost. Raises ValueError on an unknown venue.
@@ -68,7 +69,7 @@ async def collect(
     ):
         process = _Process(
             collector=Collector(
-                [leg for venue in venues for leg in legs_of(venue)], at=at, random=random, pace=pace
+                [leg for leg in legs if leg.venue in venues], at=at, random=random, pace=pace
             ),
             spool=Spool(signer.key_id, at=at, random=random),
             signer=signer,
