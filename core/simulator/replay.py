@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chrono.feeds import FEEDS, LEGS
+from chrono.feeds import FEEDS, LEGS, Leg
 from core.simulator.candles import Candles
 from core.simulator.source import Print, Snapshot, Truth
 from core.simulator.tracks import (
@@ -75,6 +75,11 @@ class CandleMarket:
     @property
     def step_s(self) -> float:
         return self._step_s
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """The legs of the recording; a venue lists no others, and refuses requests that name them."""
+        return tuple(LEGS[index] for index in self._tracks)
 
     @property
     def starts_at(self) -> float:

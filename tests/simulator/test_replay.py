@@ -66,6 +66,7 @@ def test_a_candle_without_volume_is_quiet_too():
 def test_legs_are_unlisted_until_their_first_candle_and_if_they_have_none():
     later = (BINANCE, 1, 5.0, 5.0, 5.0, 5.0, 1.0)
     market = CandleMarket(candles(RISING, later), NOW, speed=60)
+    assert {str(leg) for leg in market.legs} == {"kraken:BTC/USD", "binance:BTC/USDT"}
     assert np.flatnonzero(market.at(NOW).listed).tolist() == [KRAKEN]
     assert sorted(np.flatnonzero(market.at(NOW + 1).listed).tolist()) == sorted([KRAKEN, BINANCE])
 
