@@ -216,5 +216,5 @@ def _wrong(value: object, rank: int) -> object:
         case dict() | list():
             return _garbled(value)
         case str():
-            return (None, 12345, ["1"], {}, "NaN")[rank % 5]
+            return (12345, None, ["1"], {}, "NaN")[rank % 5]
     return "not a number"

@@ -18,7 +18,7 @@ _DRAIN_S: Final = 2
 async def serve(app: Starlette, port: int, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
     """Serve on 127.0.0.1 until `stop` is set; `ready` is called once with the bound port (0 asks for any).
 
-    Raises OSError when the port cannot be bound. Ends within _DRAIN_S after `stop`.
+    Raises OSError when the port cannot be bound. Ends within _DRAIN_S after `stop`, at once when cancelled.
     """
     # Named TCP, because asyncio sends small answers at once only on sockets that say so: 2 ms, not 44.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -56,6 +56,15 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().serve(sockets)
+        finally:  # a cancelled server would leave its port and its connections open
+            for server in getattr(self, "servers", ()):
+                server.close()
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
