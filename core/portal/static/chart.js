@@ -75,7 +75,7 @@ function scales(candles, width, from, to) {
   const down = (HEIGHT - INSET.top - INSET.bottom) / (high - low);
   return {
     from, to, low, high, width,
-    x: (at) => Number((INSET.left + Math.max(0, at - from) * across).toFixed(2)),
+    x: (at) => Number((INSET.left + (Math.min(Math.max(at, from), to) - from) * across).toFixed(2)),
     y: (price) => Number((INSET.top + (high - price) * down).toFixed(2)),
     at: (x) => from + (x - INSET.left) / across,
   };

@@ -135,10 +135,9 @@ export class Stream {
 }
 
 function closing(event) {
-  if (event.reason) return event.reason;
   if (event.code === 1006) return "the core cannot be reached";
   if (event.code === 1001 || event.code === 1012) return "the core is stopping";
-  return `the core closed the connection (code ${event.code})`;
+  return `the core closed the connection: ${event.reason || `code ${event.code}`}`;
 }
 
 function problemText(problem) {
