@@ -16,11 +16,10 @@ from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from core.api.session import StreamLimits
-from core.api.stream import EXPEL_EXTENSION, Hub
+from core.api.stream import DIRECT_EXTENSION, Hub
 
 DRAIN_STREAM_S: Final = 0.75
 DRAIN_REQUESTS_S: Final = 1
@@ -59,28 +58,27 @@ def text_frame(text: str) -> bytes:
 
 
 class _StreamProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, with texts framed once, and an end for a connection whose peer takes nothing."""
+    """uvicorn's protocol as a `core.api.stream.DirectSocket`."""
 
     def __init__(self, *args: Any, frames: _Frames, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._frames = frames
 
-    async def send(self, message: Any) -> None:
-        """As uvicorn's, but an open connection's texts take the short way. Waits while the socket is full."""
-        text = message.get("text")
-        if text is None or not self.handshake_complete:
-            await super().send(message)
-            return
-        await self.writable.wait()
-        if self.disconnected or self.close_sent or self.transport.is_closing():
-            raise ClientDisconnected
-        self.transport.write(self._frames.of(text))
-
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope["extensions"]
-            extensions[EXPEL_EXTENSION] = {"expel": self.expel}
+            extensions[DIRECT_EXTENSION] = {"socket": self}
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the handshake is done, nothing is closing and the socket is not full."""
+        if not self.handshake_complete or self.disconnected or self.close_sent:
+            return False
+        return self.writable.is_set() and not self.transport.is_closing()
+
+    def write(self, text: str) -> None:
+        self.transport.write(self._frames.of(text))
 
     def expel(self, code: int, reason: str) -> None:
         """Write the close behind what waits, and cut the connection if it is not taken soon."""

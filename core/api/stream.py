@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -23,8 +23,11 @@ from core.ports import Bus
 
 log = structlog.get_logger(__name__)
 
-EXPEL_EXTENSION: Final = "chrono.expel"
-"""A server that can end a connection whose peer takes nothing offers `expel(code, reason)` in its scope."""
+DIRECT_EXTENSION: Final = "chrono.direct"
+"""Under this name in the scope's extensions a server may offer `{"socket": DirectSocket}`."""
+
+BREATH: Final = 100
+"""After so many clients the hub lets the loop do other work: about 3 ms."""
 
 _RETRY_S: Final = 1.0
 _FULL: Final = Problem(
@@ -32,20 +35,46 @@ _FULL: Final = Problem(
 )
 
 
+class DirectSocket(Protocol):
+    """What ASGI does not offer: writing without a task in between, and an end whatever the peer takes."""
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether `write` may be called now."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Write a text at once."""
+        ...
+
+    def expel(self, code: int, reason: str) -> None:
+        """Close behind what waits, and cut the connection if that is not taken soon."""
+        ...
+
+
 class _Client:
-    """A connected client: its session, its socket and the event that wakes its sender."""
+    """A connected client: its session, its socket and the event that wakes its sender.
+
+    `sending_since` is set while its sender waits for the socket to take a message.
+    """
 
     def __init__(self, socket: WebSocket, session: Session) -> None:
         self.socket = socket
         self.session = session
         self.wake = asyncio.Event()
         self.sending_since: float | None = None
+        offered = socket.scope.get("extensions", {}).get(DIRECT_EXTENSION, {})
+        self.direct: DirectSocket | None = offered.get("socket")
+
+    @property
+    def idle(self) -> bool:
+        """Whether its sender has nothing under way, so that another may write in its place."""
+        return self.sending_since is None and not self.wake.is_set()
 
     def expel(self, code: int, reason: str) -> None:
-        """End the connection although its socket takes nothing."""
-        offered = self.socket.scope.get("extensions", {}).get(EXPEL_EXTENSION)
-        if offered:
-            offered["expel"](code, reason)
+        """End the connection although its socket takes nothing, where the server can."""
+        if self.direct:
+            self.direct.expel(code, reason)
 
 
 class Hub:
@@ -161,13 +190,13 @@ class Hub:
             try:
                 async with self._bus.subscribe() as messages:
                     async for message in messages:
-                        self._apply(message)
+                        await self._apply(message)
             except Exception:
                 self._metrics.stream_failures.inc()
                 log.exception("stream_lost_the_bus", retry_s=_RETRY_S)
             await asyncio.sleep(_RETRY_S)
 
-    def _apply(self, message: bytes) -> None:
+    async def _apply(self, message: bytes) -> None:
         try:
             decoded = decode_pass(message)
         except MalformedMessage as error:
@@ -175,7 +204,24 @@ class Hub:
             log.warning("bus_message_refused", detail=str(error))
             return
         self._board.apply(decoded)
-        for client in self._clients:
+        for count, client in enumerate(tuple(self._clients), start=1):
+            self._tell(client)
+            if count % BREATH == 0:
+                await asyncio.sleep(0)
+
+    def _tell(self, client: _Client) -> None:
+        """Write what is due straight to a socket that takes it; else wake the client's sender for it.
+
+        Saves 500 switches to a task and back, which cost more than the writing.
+        """
+        if client.direct is None or not client.idle or not client.direct.takes_text:
+            client.wake.set()
+            return
+        outgoing = client.session.next(self._board, self._clock())
+        if isinstance(outgoing, Outgoing):
+            client.direct.write(outgoing.text)
+            self._count(outgoing)
+        elif outgoing is not None:
             client.wake.set()
 
     async def _tick(self) -> None:
