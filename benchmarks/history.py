@@ -24,6 +24,7 @@ from chrono.feeds import FEEDS
 from core.storage.estimates import PostgresEstimateStore
 from core.storage.maintenance import maintain
 from core.storage.metrics import StorageMetrics
+from core.storage.migrate import layout
 from core.storage.pool import connect_pool
 
 TICKS = 10_000_000
@@ -31,6 +32,7 @@ SECONDS = 86_400
 QUERIES = 50
 TARGET_MS = 50.0
 LOAD_S = 900.0
+FILLS = 13  # a call fills two hours
 DAY_AT = datetime(2026, 2, 16, tzinfo=UTC).timestamp()
 
 Row = dict[str, Any]
@@ -54,7 +56,7 @@ from feeds cross join lateral (
 """
 RAW = """
 select date_bin('1 minute', at, '2000-01-01+00') as start, (array_agg(price order by at))[1] as open,
-       max(price) as high, min(price) as low, (array_agg(price order by at desc))[1] as close,
+       max(price) as high, min(price) as low, (array_agg(price order by at))[count(*)] as close,
        sum(notional) / nullif(sum(volume), 0) as vwap, sum(volume) as volume
 from estimates
 where feed = (select id from feeds where name = $1) and at >= to_timestamp($2) and at < to_timestamp($3)
@@ -108,10 +110,11 @@ async def _load(pool: asyncpg.Pool, ticks: int, seconds: int) -> None:
         await maintain(connection, DAY_AT)
         await connection.execute(LOAD_TICKS, DAY_AT, float(ticks), float(SECONDS))
         await connection.execute(LOAD_ESTIMATES, DAY_AT, seconds)
-        await maintain(connection, DAY_AT + SECONDS + 600)
-        if await connection.fetchval("select to_regclass('candle_marks') is null"):
-            await connection.execute("call refresh_continuous_aggregate('candles_1m', null, null)")
         await connection.execute("vacuum analyze")
+        if await layout(connection) == "timescale":
+            await connection.execute("call refresh_continuous_aggregate('candles_1m', null, null)")
+        for _ in range(FILLS):
+            await maintain(connection, DAY_AT + SECONDS + 600)
 
 
 async def _timed(query: Callable[[str], Awaitable[int]]) -> list[float]:

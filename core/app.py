@@ -62,7 +62,7 @@ class NotConfigured(ChronoError):
 
 
 async def run_core(
-    settings: Settings, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None
+    settings: Settings, stop: asyncio.Event, started: Callable[[int], None] = lambda _: None
 ) -> None:
     """Run ingest, estimates and the API until `stop` is set; `started` is called with the API's port.
 

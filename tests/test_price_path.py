@@ -1,4 +1,4 @@
-"""The path of a price with every part real: venues' JSON over HTTP to /v1/prices, and what faults do to it."""
+"""The path of a price, every part real: venues' JSON over HTTP to /v1/prices, and what faults do to it."""
 
 from __future__ import annotations
 

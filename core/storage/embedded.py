@@ -1,21 +1,12 @@
 """A PostgreSQL of our own: programs from a PyPI wheel, data in a folder, open to this machine only.
 
 Knows how to lay out, start and stop one server, and how to recover when everything was killed. Does not know
-what is stored in it.
-
-    folder/
-        data/           PostgreSQL's own data directory
-        password        of the role `chrono`, mode 0600
-        lock            held while a launcher lives, so that no two share a server
-        server.log      since the last start; the one before is server.log.1
+what is stored in it. The folder's files are drawn in `server_folder`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import secrets
 import shlex
 import shutil
 import socket
@@ -26,16 +17,13 @@ from types import MappingProxyType
 from typing import IO, Final
 
 import asyncpg
-import psutil  # type: ignore[import-untyped]
 import structlog
 
 from core.storage.programs import EmbeddedPostgresError, Programs, find_programs
+from core.storage.server_folder import HOST, NAME, dsn_of, server_pid, take_lock, write_password
 
 log = structlog.get_logger()
 
-HOST: Final = "127.0.0.1"
-NAME: Final = "chrono"
-"""The role and the database."""
 INIT_S: Final = 120
 START_S: Final = 120
 STOP_FAST_S: Final = 2
@@ -95,12 +83,12 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """The address of the running server, password included: never log it."""
-        return _dsn(self._folder, self._port)
+        return dsn_of(self._folder, self._port)
 
     @property
     def pid(self) -> int | None:
         """The server's process, or None when it does not run."""
-        return _server_pid(self._data)
+        return server_pid(self._data)
 
     async def start(self) -> str:
         """Start the server, laying out its folder if it is new, and return its DSN.
@@ -110,10 +98,10 @@ class EmbeddedPostgres:
         """
         programs = self._programs = find_programs(self._bin_dir, self._user)
         self._prepare_folder(programs)
-        self._lock = _take_lock(self._folder / "lock")
+        self._lock = take_lock(self._folder)
         try:
             await self._lay_out(programs)
-            await self._check_version(programs)
+            await self._check_folder(programs)
             await self._clear_remains(programs)
             await self._start(programs)
             await _create_database(self.dsn)
@@ -150,7 +138,7 @@ class EmbeddedPostgres:
             return
         unfinished = self._folder / "data.new"
         await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
-        _write_password(self._folder / "password", programs)
+        programs.give(write_password(self._folder))
         done = await programs.run(
             "initdb",
             f"--pgdata={unfinished}",
@@ -165,9 +153,11 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"initdb failed: {done.stdout.strip()[-2000:]}")
         unfinished.rename(self._data)
 
-    async def _check_version(self, programs: Programs) -> None:
+    async def _check_folder(self, programs: Programs) -> None:
         ours = await programs.major_version()
         theirs = int((self._data / "PG_VERSION").read_text().strip().partition(".")[0])
+        if not (self._folder / "password").exists():
+            raise EmbeddedPostgresError(f"the file {self._folder / 'password'} is gone: restore it")
         if ours != theirs:
             raise EmbeddedPostgresError(
                 f"{self._data} was written by PostgreSQL {theirs}, but these programs are PostgreSQL {ours}."
@@ -195,7 +185,8 @@ class EmbeddedPostgres:
             settings = {**TIMESCALE_SETTINGS, **settings}
         for attempt in range(START_ATTEMPTS):
             await asyncio.sleep(START_PAUSE_S * attempt)
-            self._port = self._wanted_port or _free_port()
+            # A server that is started again keeps its port, for the sake of those who reconnect.
+            self._port = self._wanted_port or (self._port if attempt == 0 else 0) or _free_port()
             told = await self._start_once(programs, {**settings, "port": str(self._port)})
             if told is None:
                 return
@@ -234,50 +225,6 @@ class EmbeddedPostgres:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def running_dsn(folder: Path) -> str | None:
-    """The DSN of a server that some launcher runs in `folder` now, or None."""
-    data = folder.resolve() / "data"
-    if _server_pid(data) is None:
-        return None
-    return _dsn(folder.resolve(), int((data / "postmaster.pid").read_text().splitlines()[3]))
-
-
-def _dsn(folder: Path, port: int) -> str:
-    password = (folder / "password").read_text().strip()
-    return f"postgresql://{NAME}:{password}@{HOST}:{port}/{NAME}"
-
-
-def _server_pid(data: Path) -> int | None:
-    """The pid in the pid file, if that process is a living PostgreSQL on this data directory."""
-    try:
-        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE or "postgres" not in process.name():
-            return None
-        return pid if str(data) in process.cmdline() else None
-    except (OSError, ValueError, IndexError, psutil.Error):
-        return None
-
-
-def _take_lock(path: Path) -> IO[str]:
-    lock = path.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise EmbeddedPostgresError(
-            f"another Chrono uses {path.parent}: stop it, or give this one its own folder"
-        ) from None
-    return lock
-
-
-def _write_password(path: Path, programs: Programs) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(24) + "\n")
-    programs.give(path)
 
 
 def _free_port() -> int:

@@ -12,6 +12,9 @@ class StorageMetrics:
         self.queue_batches = Gauge(
             "chrono_store_queue_batches", "Batches that wait for their commit.", registry=registry
         )
+        self.connected = Gauge(
+            "chrono_store_connected", "1 while the writer of ticks has its connection.", registry=registry
+        )
         self.commit_seconds = Histogram(
             "chrono_store_commit_seconds",
             "Time of one transaction of batches.",

@@ -78,7 +78,7 @@ async def migrate(connection: Connection, migrations: Sequence[Migration] | None
     try:
         await connection.execute(queries["create_ledger"])
         if await _layout_to_use(connection) == "timescale":
-            await connection.execute("create extension if not exists timescaledb")
+            await connection.execute("create extension if not exists timescaledb", timeout=STATEMENT_S)
         todo = await pending(connection, migrations)
         for migration in todo:
             async with connection.transaction():

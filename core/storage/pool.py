@@ -20,7 +20,6 @@ Connect = Callable[[], Awaitable[Connection]]
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
 RETRY_AFTER_S: Final = 1.0
-POOL_MIN: Final = 0
 POOL_MAX: Final = 8
 
 _PASSING: Final = (
@@ -51,16 +50,15 @@ class Capabilities:
 async def connect_pool(
     dsn: str, *, size: int = POOL_MAX, connect_s: float = CONNECT_S, command_s: float = COMMAND_S
 ) -> asyncpg.Pool:
-    """A pool for short queries. The caller closes it. Raises StoreUnavailable when nothing answers."""
-    with unavailable_when_down():
-        return await asyncpg.create_pool(
-            dsn,
-            min_size=POOL_MIN,
-            max_size=size,
-            timeout=connect_s,
-            command_timeout=command_s,
-            server_settings={"application_name": "chrono"},
-        )
+    """A pool for short queries, which connects when it is first used. The caller closes it."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,  # a pool that keeps a floor complains to the log all the while the database is down
+        max_size=size,
+        timeout=connect_s,
+        command_timeout=command_s,
+        server_settings={"application_name": "chrono"},
+    )
 
 
 def connector(dsn: str, *, connect_s: float = CONNECT_S, command_s: float = COMMAND_S) -> Connect:

@@ -116,21 +116,17 @@ class PostgresTickStore:
             try:
                 with unavailable_when_down():
                     connection, names = await self._open()
-            except StoreUnavailable as error:
-                await self._rest(backoff_s, error)
-                backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
-                continue
-            except Exception:
-                log.exception("tick_store_failed_to_open")
-                self._metrics.failures.labels("error").inc()
-                await self._rest(backoff_s, StoreUnavailable("the store cannot be opened", backoff_s))
+            except Exception as error:
+                if not isinstance(error, StoreUnavailable):
+                    log.exception("tick_store_failed_to_open")
+                await self._rest(backoff_s, str(error))
                 backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
                 continue
             backoff_s = BACKOFF_S
             try:
                 await self._serve(connection, names)
             finally:
-                self._connected = False
+                self._set_connected(False)
                 connection.terminate()
 
     async def _open(self) -> tuple[Connection, Names]:
@@ -142,15 +138,19 @@ class PostgresTickStore:
             connection.terminate()
             raise
         connection.add_termination_listener(lambda _: self._wake.set())
-        self._connected = True
+        self._set_connected(True)
         self._tried.set()
         return connection, names
 
-    async def _rest(self, seconds: float, error: StoreUnavailable) -> None:
+    def _set_connected(self, connected: bool) -> None:
+        self._connected = connected
+        self._metrics.connected.set(connected)
+
+    async def _rest(self, seconds: float, detail: str) -> None:
         """Wait before the next attempt, shorter when the store is closed meanwhile."""
-        log.warning("tick_store_down", detail=error.detail, retry_in_s=seconds)
+        log.warning("tick_store_down", detail=detail, retry_in_s=seconds)
         self._retry_at = asyncio.get_running_loop().time() + seconds
-        self._refuse(self._queue, "down", error.detail, seconds)
+        self._refuse(self._queue, "down", "the database is down", seconds)
         self._tried.set()
         self._wake.clear()
         with suppress(TimeoutError):
@@ -221,6 +221,7 @@ class PostgresTickStore:
                 waiting.outcome.set_exception(self._refusal(kind, detail, retry_after_s))
         if group is self._queue:
             self._queue.clear()
+            self._metrics.queue_batches.set(0)
 
     def _refusal(self, kind: str, detail: str, retry_after_s: float) -> StoreUnavailable:
         self._metrics.failures.labels(kind).inc()

@@ -22,6 +22,7 @@ from tests.records import AT, estimates
 
 DAY = 86_400.0
 """`AT` is a midnight."""
+HOURS_STORED = 25
 
 
 @pytest.fixture(params=["fake", "plain", "plain-filled", "timescale", "timescale-filled"])
@@ -48,7 +49,8 @@ async def _nothing() -> None:
 async def _fill(pool: asyncpg.Pool, layout: str) -> None:
     async with pool.acquire() as connection:
         if layout == "plain":
-            await maintain(connection, AT + 10 * DAY)
+            for _ in range(HOURS_STORED // 2 + 1):  # a call fills two hours
+                await maintain(connection, AT + 10 * DAY)
             return
         for view in ("candles_1m", "candles_1h"):
             await connection.execute(f"call refresh_continuous_aggregate('{view}', null, null)")

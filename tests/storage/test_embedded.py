@@ -15,8 +15,9 @@ import asyncpg
 import psutil
 import pytest
 
-from core.storage.embedded import EmbeddedPostgres, running_dsn
+from core.storage.embedded import EmbeddedPostgres
 from core.storage.programs import EmbeddedPostgresError, find_programs
+from core.storage.server_folder import running_dsn
 
 LAUNCH_AND_WAIT = """
 import asyncio, sys
@@ -79,6 +80,23 @@ async def test_a_server_that_was_killed_starts_again(server_folder: Path) -> Non
         assert await ask(dsn, "select answer from kept") == 42
 
 
+async def test_a_server_that_is_started_again_keeps_its_port(server_folder: Path) -> None:
+    server = EmbeddedPostgres(server_folder / "postgres")
+    first = await server.start()
+    await server.stop()
+    async with server.running() as again:
+        assert again == first
+
+
+async def test_a_folder_without_its_password_is_refused(server_folder: Path) -> None:
+    server = EmbeddedPostgres(server_folder / "postgres")
+    async with server.running():
+        pass
+    (server_folder / "postgres" / "password").unlink()
+    with pytest.raises(EmbeddedPostgresError, match="password is gone"):
+        await server.start()
+
+
 async def test_a_pid_file_that_names_a_stranger_is_no_obstacle(server_folder: Path) -> None:
     server = EmbeddedPostgres(server_folder / "postgres")
     await server.start()
@@ -129,6 +147,7 @@ async def test_a_folder_of_another_major_version_is_refused_with_advice(server_f
     data = server_folder / "postgres" / "data"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("15\n")
+    (data.parent / "password").write_text("kept\n")
     with pytest.raises(EmbeddedPostgresError, match=r"written by PostgreSQL 15.*pg_dump"):
         await EmbeddedPostgres(server_folder / "postgres").start()
 

@@ -65,7 +65,7 @@ select feed,
        (array_agg(price order by at))[1],
        max(price),
        min(price),
-       (array_agg(price order by at desc))[1],
+       (array_agg(price order by at))[count(*)],
        sum(volume),
        sum(notional)
 from estimates
@@ -81,7 +81,7 @@ select feed,
        (array_agg(open order by start))[1],
        max(high),
        min(low),
-       (array_agg(close order by start desc))[1],
+       (array_agg(close order by start))[count(*)],
        sum(volume),
        sum(notional)
 from candles_1m
@@ -159,7 +159,7 @@ returns setof candles_1m_filled stable language sql as $$
            (array_agg(price order by at))[1],
            max(price),
            min(price),
-           (array_agg(price order by at desc))[1],
+           (array_agg(price order by at))[count(*)],
            sum(volume),
            sum(notional)
     from estimates
@@ -174,7 +174,7 @@ returns setof candles_1h_filled stable language sql as $$
            (array_agg(open order by start))[1],
            max(high),
            min(low),
-           (array_agg(close order by start desc))[1],
+           (array_agg(close order by start))[count(*)],
            sum(volume),
            sum(notional)
     from candles_1m_filled
@@ -182,7 +182,7 @@ returns setof candles_1h_filled stable language sql as $$
     group by 1, 2
 $$;
 
--- Fill both series up to a time, at most a day of estimates a call; returns the mark of the minutes.
+-- Fill both series up to a time, at most two hours of estimates a call; returns the mark of the minutes.
 create function fill_candles(up_to timestamptz) returns timestamptz language plpgsql as $$
 declare
     minute_mark timestamptz;
@@ -199,7 +199,7 @@ begin
     if first_at is null then
         return minute_mark;
     end if;
-    target := date_bin('1 minute', least(up_to, first_at + interval '1 day'), '2000-01-01+00');
+    target := date_bin('1 minute', least(up_to, first_at + interval '2 hours'), '2000-01-01+00');
     if target <= first_at then
         return minute_mark;
     end if;

@@ -20,7 +20,7 @@ select extract(epoch from bucket)::double precision as start,
        (array_agg(open order by start))[1] as open,
        max(high) as high,
        min(low) as low,
-       (array_agg(close order by start desc))[1] as close,
+       (array_agg(close order by start))[count(*)] as close,
        case when sum(volume) > 0 then sum(notional) / sum(volume) end as vwap,
        sum(volume) as volume
 from (
@@ -38,7 +38,7 @@ select extract(epoch from bucket)::double precision as start,
        (array_agg(open order by start))[1] as open,
        max(high) as high,
        min(low) as low,
-       (array_agg(close order by start desc))[1] as close,
+       (array_agg(close order by start))[count(*)] as close,
        case when sum(volume) > 0 then sum(notional) / sum(volume) end as vwap,
        sum(volume) as volume
 from (
