@@ -82,6 +82,7 @@ async def run_core(
             log.info("core_started", port=port)
             started(port)
 
+        await parts.publisher.make_pass(time.time())
         async with parts.ticks.running(), asyncio.TaskGroup() as group:
             background = [
                 group.create_task(work)

@@ -30,9 +30,10 @@ from chrono.venues.adapter import Parsed
 from core.keys import KnownKeys, load_private_key
 from core.net import PortTaken, free_port
 from core.settings import Settings
-from core.storage.embedded import EmbeddedPostgres, running_dsn
+from core.storage.embedded import EmbeddedPostgres
 from core.storage.migrate import migrate, pending
 from core.storage.pool import capabilities, unavailable_when_down
+from core.storage.server_folder import running_dsn
 
 Outcome = Literal["ok", "warning", "failed"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import structlog
 
 from chrono.errors import ChronoError
-from chrono.feeds import LEGS
 from core.markets import Opened, simulator_urls
 from core.simulation import run_simulator
 from core.simulator.candles import Candles, open_candles
@@ -56,7 +55,7 @@ class RecordedMarket:
             await serving
 
         stack.push_async_callback(close)
-        legs = tuple(str(LEGS[leg]) for leg in sorted(set(self.candles.leg.tolist())))
+        legs = tuple(map(str, self.market.legs))
         return Opened(simulator_urls(await ready), legs)
 
     def progress(self, at: float) -> ReplayProgress | None:

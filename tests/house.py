@@ -45,9 +45,9 @@ class House:
         return dict((await self.get("/v1/prices", feeds=feed))["prices"][0])
 
     async def legs(self, feed: str) -> dict[str, dict[str, Any]]:
-        """The legs of a feed by `venue:pair`."""
+        """The legs of a feed by `venue:symbol`."""
         sources = await self.get("/v1/prices/sources", feed=feed)
-        return {f"{leg['venue']}:{leg['pair']}": leg for leg in sources["legs"]}
+        return {f"{leg['venue']}:{leg['symbol']}": leg for leg in sources["sources"]}
 
     async def venue_state(self, venue: str) -> str:
         heard = (await self.get("/v1/venues"))["venues"]

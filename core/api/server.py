@@ -121,16 +121,16 @@ async def serve(
     `started` is called with the port once connections are accepted; port 0 takes a free one. Raises OSError
     when the address cannot be bound.
     """
-    listener = _bind(host, port)
-    bound_port: int = listener.getsockname()[1]
-    config = _config(app, limits or StreamLimits())
-    server = _Server(config, lambda: started(bound_port) if started else None)
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(server.serve([listener]), name="api-serve")
-        stopping = group.create_task(_stop(app.state.hub, server, stop), name="api-stop")
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await serving
-        stopping.cancel()
+    with _bind(host, port) as listener:
+        bound_port: int = listener.getsockname()[1]
+        config = _config(app, limits or StreamLimits())
+        server = _Server(config, lambda: started(bound_port) if started else None)
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve([listener]), name="api-serve")
+            stopping = group.create_task(_stop(app.state.hub, server, stop), name="api-stop")
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await serving
+            stopping.cancel()
 
 
 async def _stop(hub: Hub, server: uvicorn.Server, stop: asyncio.Event) -> None:
@@ -140,9 +140,17 @@ async def _stop(hub: Hub, server: uvicorn.Server, stop: asyncio.Event) -> None:
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Named TCP, because asyncio sends small answers at once only on those."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=2048)
-    listener.setblocking(False)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
