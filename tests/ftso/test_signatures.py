@@ -65,6 +65,12 @@ def test_any_signature_has_a_signer_or_is_refused(v: int, r: bytes, s: bytes, ha
         assert len(Signature(v, r, s).signer_of(hashed)) == 20
 
 
+def test_a_v_less_27_is_refused_as_on_chain() -> None:
+    made = sign(bytes(32), bytes(31) + b"\1")
+    with pytest.raises(UnrecoverableSignature, match="neither 27 nor 28"):
+        replace(made, v=made.v - 27).signer_of(bytes(32))
+
+
 KEYS = [number.to_bytes(32, "big") for number in range(1, 7)]
 MESSAGE = ProtocolMessage(100, VotingRoundId(8), False, b"\x07" * 32)
 WEIGHTS = (10, 0, 25, 5, 40, 20)
