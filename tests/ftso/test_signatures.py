@@ -111,6 +111,18 @@ def test_a_finalization_that_the_relay_would_revert_weighs_nothing(order: tuple[
     assert Finalization(POLICY, MESSAGE, entries).weight == 0
 
 
+def test_a_finalization_with_garbage_among_its_signatures_weighs_nothing() -> None:
+    entries = (IndexedSignature(2, SIGNED[2]), IndexedSignature(4, GARBAGE))
+    assert Finalization(POLICY, MESSAGE, entries).weight == 0
+    assert Finalization(POLICY, MESSAGE, entries[:1]).weight == WEIGHTS[2]
+
+
+def test_a_new_signing_policy_is_relayed_by_signatures_of_its_hash() -> None:
+    following = replace(POLICY, reward_epoch=RewardEpochId(1))
+    entry = IndexedSignature(4, sign(following.hash, KEYS[4]))
+    assert Finalization(POLICY, following, (entry,)).weight == WEIGHTS[4]
+
+
 def test_the_threshold_rises_by_a_fifth_while_the_next_policy_is_missing() -> None:
     policy = replace(POLICY, reward_epoch=RewardEpochId(1), threshold=32768)
     inside, beyond = VotingRoundId(2 * 3360 - 1), VotingRoundId(2 * 3360)
