@@ -22,5 +22,6 @@ signing_policy      who may sign, with which weight
 finalizers          whose turn it is to finalize
 finalization        the relay's calldata
 claims              what a reward claim hashes to
+timings             when a round's steps open and close
 round               what is due in a round, and what is too late
 """

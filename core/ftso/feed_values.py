@@ -43,13 +43,13 @@ def _scaled_decimal(value: Decimal, decimals: int) -> int:
         return 0
     if magnitude > 10:
         raise OutOfRange("feed value", value, LOWEST, HIGHEST)
-    sign, digits, exponent = value.as_tuple()
-    mantissa = int("".join(map(str, digits))) * (-1 if sign else 1)
-    shift = int(exponent) + decimals
-    power: int = 10 ** abs(shift)
-    if shift >= 0:
-        return mantissa * power
-    return (2 * mantissa + power) // (2 * power)
+    numerator, denominator = value.as_integer_ratio()
+    power: int = 10 ** abs(decimals)
+    if decimals >= 0:
+        numerator *= power
+    else:
+        denominator *= power
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
 def _scaled_float(value: float, decimals: int) -> int:

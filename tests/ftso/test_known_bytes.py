@@ -10,14 +10,14 @@ from decimal import Decimal
 import pytest
 
 from chrono.feeds import FeedId
-from core.ftso.claims import ClaimType, RewardClaim, weight_based_count
+from core.ftso.claims import ClaimType, RewardClaim, claims_tree, weight_based_count
 from core.ftso.commit import commit_hash
 from core.ftso.feed_values import decode_values, encode_prices, encode_values
 from core.ftso.finalization import Finalization, gather
 from core.ftso.finalizers import initial_seed
 from core.ftso.hashing import keccak
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
-from core.ftso.merkle import MerkleTree, pair_hash
+from core.ftso.merkle import MerkleTree, pair_hash, verifies
 from core.ftso.payload import Message, decode_calldata, selector
 from core.ftso.protocol_message import ProtocolMessage
 from core.ftso.randomness import RandomResult
@@ -93,6 +93,12 @@ def test_a_claim_is_what_solidity_makes_of_it() -> None:
 def test_only_claims_beyond_fees_are_shared_out_by_weight() -> None:
     claims = [RewardClaim(RewardEpochId(1), ONES, 1, kind) for kind in ClaimType]
     assert weight_based_count(claims) == 3
+
+
+def test_every_claim_can_be_proved_under_the_rewards_hash() -> None:
+    claims = [RewardClaim(RewardEpochId(391), TWOS, amount, ClaimType.FEE) for amount in (1, 2, 3)]
+    tree = claims_tree(claims)
+    assert all(verifies(claim.hash, tree.proof(claim.hash), tree.root) for claim in claims)
 
 
 def test_the_finalizers_seed_is_what_solidity_makes_of_it() -> None:

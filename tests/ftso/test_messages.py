@@ -157,3 +157,15 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
         assert Address.of(text).text == text.lower()
     except FtsoError:
         assert not (text.startswith("0x") and len(text) == 42 and text.isalnum() and text.isascii())
+
+
+@pytest.mark.parametrize("text", ["0x" + "zz" * 20, "0x" + "11" * 19, "11" * 21, ""])
+def test_a_text_that_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(MalformedMessage):
+        Address.of(text)
+
+
+def test_an_address_has_20_bytes_and_shows_itself() -> None:
+    with pytest.raises(MalformedMessage):
+        Address(bytes(21))
+    assert repr(Address(b"\xab" * 20)) == "Address(0x" + "ab" * 20 + ")"

@@ -34,6 +34,7 @@ def too_late(state: Round, offset: float) -> tuple[Step, ...]:
 FROZEN = ROUND.confirm(Step.FREEZE, START + 75, HASH)
 SENT = FROZEN.attempt(Step.COMMIT, START + 75, HASH)
 COMMITTED = SENT.confirm(Step.COMMIT, START + 77)
+FINALIZED = ROUND.confirm(Step.FINALIZE, START + 138)
 
 
 @pytest.mark.parametrize(
@@ -116,10 +117,9 @@ def test_a_round_is_signed_again_only_with_the_same_result() -> None:
 
 
 def test_signing_is_worth_it_in_the_grace_or_until_finalization() -> None:
-    finalized = ROUND.confirm(Step.FINALIZE, START + 138, b"")
-    assert [Step.SIGN in due(state, 149) for state in (ROUND, finalized)] == [True, True]
-    assert [Step.SIGN in due(state, 150) for state in (ROUND, finalized)] == [True, False]
-    assert too_late(finalized, 200) == (Step.FREEZE, Step.COMMIT)
+    assert [Step.SIGN in due(state, 149) for state in (ROUND, FINALIZED)] == [True, True]
+    assert [Step.SIGN in due(state, 150) for state in (ROUND, FINALIZED)] == [True, False]
+    assert too_late(FINALIZED, 200) == (Step.FREEZE, Step.COMMIT)
 
 
 def test_selected_finalizers_go_first_and_everybody_after_the_grace() -> None:
@@ -135,7 +135,7 @@ def test_selected_finalizers_go_first_and_everybody_after_the_grace() -> None:
 
 
 def test_values_are_published_after_finalization_if_we_publish_at_all() -> None:
-    finalized = replace(ROUND, publishes=True).confirm(Step.FINALIZE, START + 140, b"")
+    finalized = replace(FINALIZED, publishes=True)
     assert Step.PUBLISH in due(finalized, 141)
     assert Step.PUBLISH not in due(replace(finalized, publishes=False), 141)
     assert Step.PUBLISH not in due(finalized.lose(Step.FINALIZE, START + 141), 142)
@@ -200,7 +200,9 @@ def check(state: Round, offset: float) -> None:
         assert offset >= 135
 
 
-states = st.sampled_from([ROUND, FROZEN, SENT, COMMITTED, COMMITTED.reach_threshold(), COMMITTED.select()])
+states = st.sampled_from(
+    [ROUND, FROZEN, SENT, COMMITTED, COMMITTED.reach_threshold(), COMMITTED.select(), FINALIZED]
+)
 
 
 @given(states, st.floats(-20, 300), st.floats(0, 1, exclude_max=True))

@@ -65,6 +65,12 @@ def test_any_signature_has_a_signer_or_is_refused(v: int, r: bytes, s: bytes, ha
         assert len(Signature(v, r, s).signer_of(hashed)) == 20
 
 
+def test_a_v_less_27_is_refused_as_on_chain() -> None:
+    made = sign(bytes(32), bytes(31) + b"\1")
+    with pytest.raises(UnrecoverableSignature, match="neither 27 nor 28"):
+        replace(made, v=made.v - 27).signer_of(bytes(32))
+
+
 KEYS = [number.to_bytes(32, "big") for number in range(1, 7)]
 MESSAGE = ProtocolMessage(100, VotingRoundId(8), False, b"\x07" * 32)
 WEIGHTS = (10, 0, 25, 5, 40, 20)
@@ -103,6 +109,18 @@ def test_whoever_signed_the_finalization_passes_the_relays_checks_or_is_not_made
 def test_a_finalization_that_the_relay_would_revert_weighs_nothing(order: tuple[int, int]) -> None:
     entries = tuple(IndexedSignature(index, SIGNED[index % 5]) for index in order)
     assert Finalization(POLICY, MESSAGE, entries).weight == 0
+
+
+def test_a_finalization_with_garbage_among_its_signatures_weighs_nothing() -> None:
+    entries = (IndexedSignature(2, SIGNED[2]), IndexedSignature(4, GARBAGE))
+    assert Finalization(POLICY, MESSAGE, entries).weight == 0
+    assert Finalization(POLICY, MESSAGE, entries[:1]).weight == WEIGHTS[2]
+
+
+def test_a_new_signing_policy_is_relayed_by_signatures_of_its_hash() -> None:
+    following = replace(POLICY, reward_epoch=RewardEpochId(1))
+    entry = IndexedSignature(4, sign(following.hash, KEYS[4]))
+    assert Finalization(POLICY, following, (entry,)).weight == WEIGHTS[4]
 
 
 def test_the_threshold_rises_by_a_fifth_while_the_next_policy_is_missing() -> None:
