@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
@@ -74,7 +74,7 @@ async def run_core(
     registry = CollectorRegistry()
     async with _pool(dsn) as pool:
         parts = _assemble(settings, registry, pool, dsn)
-        await parts.prepare(pool)
+        await parts.prepare(pool, settings)
         services = parts.services(settings, registry)
         api = create_api(services, StreamLimits(clients_max=settings.stream_clients))
 
@@ -83,15 +83,13 @@ async def run_core(
             started(port)
 
         await parts.publisher.make_pass(time.time())
-        async with parts.ticks.running(), asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(work)
                 for work in (
                     parts.publisher.run_passes(),
-                    parts.publisher.run_store(),
-                    parts.publisher.run_reference(),
+                    _run_stores(parts),
                     parts.rounds.run(time.time),
-                    _keep_venue_states(parts.board, parts.venues),
                     _keep_database(parts, pool, settings),
                     *([parts.bus.run()] if isinstance(parts.bus, RedisBus) else []),
                 )
@@ -120,7 +118,7 @@ class _Core:
     rounds: FrozenRounds
     ingest: Ingest
     database: str = "not tried yet"
-    migrated: bool = False
+    prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     def services(self, settings: Settings, registry: CollectorRegistry) -> Services:
         return Services(
@@ -152,37 +150,25 @@ class _Core:
             "bus": (bus_up, "connected" if bus_up else "Redis is away"),
         }
 
-    async def prepare(self, pool: asyncpg.Pool) -> bool:
-        """Bring the database to this release's layout, once; False while it is away."""
-        if self.migrated:
-            return True
+    async def prepare(self, pool: asyncpg.Pool, settings: Settings) -> bool:
+        """Bring the database to this release's layout, once, and do its housekeeping; False while it is away.
 
-        async def prepare() -> None:
-            async with pool.acquire() as connection:
-                applied = await migrate(connection)
-            log.info("database_ready", migrations_applied=len(applied))
-
-        self.migrated = await self._tried(prepare)
-        return self.migrated
-
-    async def maintain(self, pool: asyncpg.Pool, retention: Retention) -> bool:
-        """Do the database's housekeeping; False while it is away."""
-
-        async def keep() -> None:
-            async with pool.acquire() as connection:
-                await maintain(connection, time.time(), retention)
-
-        return await self._tried(keep)
-
-    async def _tried(self, work: Callable[[], Awaitable[None]]) -> bool:
+        Nothing is stored before: rows must not come while the partitions of their day are made.
+        """
+        retention = Retention(settings.tick_retention_days, settings.estimate_retention_days)
         try:
             with unavailable_when_down():
-                await work()
+                async with pool.acquire() as connection:
+                    if not self.prepared.is_set():
+                        applied = await migrate(connection)
+                        log.info("database_ready", migrations_applied=len(applied))
+                    await maintain(connection, time.time(), retention)
         except StoreUnavailable as error:
             self.database = error.detail
             log.warning("database_unavailable", detail=error.detail)
             return False
         self.database = "ok"
+        self.prepared.set()
         return True
 
     def _traded(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:
@@ -258,11 +244,19 @@ async def _pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 async def _keep_database(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> None:
-    """Bring the database to this release's layout, then do its housekeeping, until cancelled."""
-    retention = Retention(settings.tick_retention_days, settings.estimate_retention_days)
+    """Prepare the database as soon as it answers, then do its housekeeping, until cancelled."""
     while True:
-        done = await parts.prepare(pool) and await parts.maintain(pool, retention)
-        await asyncio.sleep(MAINTAIN_EVERY_S if done else DATABASE_RETRY_S)
+        await asyncio.sleep(MAINTAIN_EVERY_S if parts.database == "ok" else DATABASE_RETRY_S)
+        await parts.prepare(pool, settings)
+
+
+async def _run_stores(parts: _Core) -> None:
+    """Store what comes, from when the database is prepared until cancelled."""
+    await parts.prepared.wait()
+    async with parts.ticks.running(), asyncio.TaskGroup() as group:
+        group.create_task(parts.publisher.run_store())
+        group.create_task(parts.publisher.run_reference())
+        group.create_task(_keep_venue_states(parts.board, parts.venues))
 
 
 async def _keep_venue_states(board: Board, store: PostgresVenueStore) -> None:

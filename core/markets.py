@@ -16,7 +16,7 @@ from chrono.feeds import VENUES
 from core.net import answers, free_port
 from core.supervisor import Child, Supervisor
 
-SIMULATOR_GRACE_S: Final = 0.4
+SIMULATOR_GRACE_S: Final = 1.0
 
 log = structlog.get_logger()
 
