@@ -34,12 +34,18 @@ def plain_server() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def timescale_server() -> Iterator[EmbeddedPostgres]:
-    """A running PostgreSQL with TimescaleDB, where the environment names one."""
+def timescale_bin() -> Path:
+    """The programs of a PostgreSQL with TimescaleDB, where the environment names some."""
     bin_dir = os.environ.get(TIMESCALE_BIN)
     if not bin_dir:
         pytest.skip(f"no TimescaleDB here: {TIMESCALE_BIN} names no folder of its programs")
-    with serving(Path(bin_dir)) as server:
+    return Path(bin_dir)
+
+
+@pytest.fixture(scope="session")
+def timescale_server(timescale_bin: Path) -> Iterator[EmbeddedPostgres]:
+    """A running PostgreSQL with TimescaleDB, shared by the session."""
+    with serving(timescale_bin) as server:
         yield server
 
 

@@ -57,7 +57,7 @@ _NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class EmbeddedPostgres:
-    """One embedded server in `folder`. Start it once, stop it once; a new object may start it again.
+    """One embedded server in `folder`, started and stopped in turns.
 
     `bin_dir` names the programs of another PostgreSQL than the wheel's; `port` 0 takes a free one; `user` is
     whom the server runs as if we are root; `settings` go over the defaults.
@@ -106,7 +106,7 @@ class EmbeddedPostgres:
             await self._start(programs)
             await _create_database(self.dsn)
         except BaseException:
-            self._release()
+            await self.stop()
             raise
         log.info("postgres_started", port=self._port, folder=str(self._folder))
         return self.dsn

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 import asyncpg
 
 from core.ports import StoreUnavailable
+from core.storage.queries import load_queries
 
 Connection: TypeAlias = asyncpg.Connection
 Connect = Callable[[], Awaitable[Connection]]
@@ -92,14 +93,6 @@ async def capabilities(connection: Any) -> Capabilities:
 
     TimescaleDB counts as available when the server has loaded it: being on the disk is not enough.
     """
-    row = await connection.fetchrow(
-        """
-        select current_setting('server_version') as version,
-               (select default_version from pg_available_extensions where name = 'timescaledb') as found,
-               (select extversion from pg_extension where extname = 'timescaledb') as installed,
-               coalesce((select setting like '%timescaledb%' from pg_settings
-                         where name = 'shared_preload_libraries'), false) as loaded
-        """
-    )
+    row = await connection.fetchrow(load_queries("capabilities")["capabilities"])
     usable = row["installed"] or (row["found"] if row["loaded"] else None)
     return Capabilities(row["version"], usable, row["installed"])

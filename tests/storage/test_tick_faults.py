@@ -20,7 +20,7 @@ from core.ports import Receipt, StoreUnavailable
 from core.storage.embedded import EmbeddedPostgres
 from core.storage.metrics import StorageMetrics
 from core.storage.migrate import migrate
-from core.storage.pool import Connection, connector
+from core.storage.pool import connector
 from core.storage.ticks import PostgresTickStore
 from tests.records import KEY, batch_record
 
@@ -75,17 +75,20 @@ class Load:
             await self.progress.wait()
 
 
+@pytest.fixture(params=["plain", "timescale"])
+def server(request: pytest.FixtureRequest, server_folder: Path) -> EmbeddedPostgres:
+    bin_dir = None if request.param == "plain" else request.getfixturevalue("timescale_bin")
+    return EmbeddedPostgres(server_folder / "postgres", bin_dir=bin_dir)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [stop, kill])
-async def test_no_acknowledged_tick_is_lost_or_stored_twice(server_folder: Path, fault: Fault) -> None:
-    server = EmbeddedPostgres(server_folder / "postgres")
-
-    async def connect() -> Connection:
-        return await connector(server.dsn, connect_s=2)()
-
-    async with server.running():
-        await _migrate(server.dsn)
-        async with PostgresTickStore(connect, StorageMetrics(CollectorRegistry())).running() as store:
+async def test_no_acknowledged_tick_is_lost_or_stored_twice(server: EmbeddedPostgres, fault: Fault) -> None:
+    async with server.running() as dsn:
+        await _migrate(dsn)
+        async with PostgresTickStore(
+            connector(dsn, connect_s=2), StorageMetrics(CollectorRegistry())
+        ).running() as store:
             load = Load(store)
             sending = asyncio.create_task(load.run())
             for share in (1, 2):
@@ -94,7 +97,7 @@ async def test_no_acknowledged_tick_is_lost_or_stored_twice(server_folder: Path,
                 await server.start()
             async with asyncio.timeout(60):
                 await sending
-        marks = await _marks(server.dsn)
+        marks = await _marks(dsn)
     wanted = [n * 1000 + 1 + tick for n in range(SENDERS * BATCHES) for tick in range(TICKS)]
     assert load.refusals > 0
     assert sum(receipt.accepted for receipt in load.receipts.values()) == len(wanted)

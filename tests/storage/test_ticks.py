@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from chrono.feeds import LEGS
 from core.ports import StoreUnavailable
 from core.storage.metrics import StorageMetrics
 from core.storage.pool import Connection, connector
 from core.storage.ticks import PostgresTickStore
-from tests.records import batch_record
+from tests.records import AT, batch_record, tick_columns
 
 
 class Gate:
@@ -52,6 +54,32 @@ async def until_waiting(dsn: str) -> None:
         ):
             await asyncio.sleep(0.01)
     await connection.close()
+
+
+async def test_a_stored_tick_has_every_field_as_it_came(
+    any_database: str, registry: CollectorRegistry
+) -> None:
+    ticks = tick_columns([9_712_345, 9_712_346], at=AT)
+    ticks.rows["bid"][1], ticks.rows["ask"][1], ticks.rows["volume"][1] = 9_712_340, 9_712_350, 5
+    ticks.rows["event_ms"][0] = 0
+    record = replace(batch_record(1), ticks=ticks)
+    async with PostgresTickStore(connector(any_database), StorageMetrics(registry)).running() as store:
+        await store.append(record)
+    connection = await asyncpg.connect(any_database)
+    rows = await connection.fetch(STORED)
+    await connection.close()
+    assert [tuple(row) for row in rows] == [
+        (str(LEGS[0]), 1, AT, None, 2, 8, None, None, 9_712_345, None),
+        (str(LEGS[1]), 1, AT, AT - 0.25, 2, 8, 9_712_340, 9_712_350, 9_712_346, 5),
+    ]
+
+
+STORED = """
+select legs.name, kind, extract(epoch from received_at)::float8, extract(epoch from event_at)::float8,
+       price_decimals, volume_decimals, bid, ask, last, volume
+from ticks join legs on legs.id = leg
+order by last
+"""
 
 
 async def test_a_full_queue_refuses_at_once(database: str, registry: CollectorRegistry) -> None:
