@@ -84,7 +84,8 @@ class TickStore(Protocol):
     async def append(self, record: BatchRecord) -> Receipt:
         """Commit a batch once. On return it is on disk; a redelivery returns its first receipt.
 
-        Raises StoreUnavailable or SequenceConflict; nothing of the batch is then committed by this call.
+        Raises SequenceConflict, or StoreUnavailable: append it again then. If the connection broke during the
+        commit it may be on disk already, and the second append returns its receipt.
         """
         ...
 

@@ -24,12 +24,14 @@ from core.markets import Market
 from core.net import answers, free_port
 from core.settings import Settings
 from core.storage.embedded import EmbeddedPostgres
+from core.storage.programs import EmbeddedPostgresError
 from core.supervisor import Child, Supervisor
 
 COLLECTOR_GRACE_S: Final = 1.5
 CORE_GRACE_S: Final = 2.0
 PROGRESS_S: Final = 0.2
 LAST_PASSES_S: Final = 3.0
+DATABASE_CHECK_S: Final = 1.0
 
 Announce = Callable[[str, str], None]
 
@@ -147,7 +149,24 @@ async def _database(settings: Settings, stack: contextlib.AsyncExitStack) -> str
     """The URL of the database; an embedded one is started, and stopped with the stack."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return await stack.enter_async_context(EmbeddedPostgres(settings.postgres_dir).running())
+    server = EmbeddedPostgres(settings.postgres_dir)
+    dsn = await stack.enter_async_context(server.running())
+    keeping = asyncio.create_task(_keep_database(server))
+    stack.callback(keeping.cancel)
+    return dsn
+
+
+async def _keep_database(server: EmbeddedPostgres) -> None:
+    """Start the embedded server again whenever it is gone, until cancelled. Its address stays."""
+    while True:
+        await asyncio.sleep(DATABASE_CHECK_S)
+        if server.pid is None:
+            log.error("postgres_ended")
+            try:
+                await server.stop()
+                await server.start()
+            except EmbeddedPostgresError as error:
+                log.error("postgres_not_restarted", detail=str(error))
 
 
 def _ensure_collector_key(settings: Settings) -> None:

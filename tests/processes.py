@@ -84,7 +84,7 @@ async def run_chrono(folder: Path, *arguments: str, **settings: str) -> tuple[in
 
 @asynccontextmanager
 async def chrono_up(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[Up]:
-    """`chrono up`, or another command that serves, until its URL is printed; killed at the end if it lives."""
+    """`chrono up` or another command that serves, from when its URL is printed; killed at the end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "core", *arguments, "--port", "0", "--data-dir", str(folder)),
         cwd=folder,

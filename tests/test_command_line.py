@@ -19,7 +19,7 @@ async def stored_points(url: str) -> int:
         history = await client.get(
             f"{url}/v1/prices/history", params={"feed": "BTC/USD", "interval": "raw", "limit": "1000"}
         )
-        return len(history.json()["points"])
+        return len(history.json().get("points", []))
 
 
 @pytest.mark.timeout(300)
@@ -50,6 +50,20 @@ async def test_a_killed_core_is_restarted_and_its_collector_resends(server_folde
         await up.until_live()
         assert await up.interrupt() == 0
         assert not up.said('"ticks_lost": 1')
+
+
+@pytest.mark.timeout(300)
+async def test_a_killed_database_is_restarted_and_prices_go_on_meanwhile(server_folder: Path) -> None:
+    async with chrono_up(server_folder, *SIMULATED) as up:
+        await up.until_live()
+        postmaster = int((server_folder / "postgres-simulated/data/postmaster.pid").read_text().split()[0])
+        psutil.Process(postmaster).kill()
+        assert (await up.until_live())["state"] == "live"
+        async with asyncio.timeout(60):
+            while not up.said("postgres_ended") or not await stored_points(up.url):
+                await asyncio.sleep(0.1)
+        assert await up.interrupt() == 0
+        assert up.said('"batches_lost": 0')
 
 
 @pytest.mark.timeout(300)
