@@ -25,8 +25,8 @@ from chrono.venues.adapter import (
 )
 from chrono.venues.rows import (
     DETAIL_CHARS_MAX,
+    BadRow,
     Row,
-    RowRefused,
     UnreadableAnswer,
     load_object,
     quote,
@@ -130,7 +130,7 @@ def _read_ticker(leg: Leg, row: Row, received_at: float) -> Quote:
 def _item(row: Row, field: str, index: int) -> object:
     values = row.get(field)
     if not isinstance(values, list) or len(values) <= index:
-        raise RowRefused(Reason.MALFORMED, f"{field} is no list of {index + 1} or more")
+        raise BadRow(Reason.MALFORMED, f"{field} is no list of {index + 1} or more")
     return values[index]
 
 
