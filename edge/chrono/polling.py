@@ -210,9 +210,7 @@ class VenuePolls:
                 self._tell_trades_failed(symbol, refused.code, self._turns.gate.retry_at, refused.detail)
                 return
             self._turns.gate.answered(at)  # the refusal is of the venue, and says nothing about trades
-        late = self._gate.state is VenueState.PROBING and not flight.is_probe
-        if not (late and refused.state is VenueState.FAILING):
-            self._gate.refused(refused, at)
+        self._gate.refused(refused, at)
 
     def _settle_answered(self, flight: _Flight, outcome: Outcome, at: float) -> None:
         if flight.group is None:
