@@ -55,6 +55,7 @@ class World:
     key: Key = field(default_factory=Key)
     ingest_status: int = 200
     silent: frozenset[str] = frozenset()
+    crossed: frozenset[str] = frozenset()
     batches: list[Batch] = field(default_factory=list)
     refused: list[Batch] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -65,7 +66,8 @@ class World:
                 await asyncio.Event().wait()
             assert asked.method == "GET"
             request: Request = VENUE_ADAPTERS[name].tickers(legs_of(name))
-            return response(tickers_answer(request, at=time.time()).body)
+            body = tickers_answer(request, at=time.time()).body
+            return response(body.replace(b'"101"', b'"99"') if name in self.crossed else body)
 
         return handler
 
@@ -179,7 +181,7 @@ async def test_a_core_that_is_away_does_not_hold_up_the_stop(stop: asyncio.Event
     assert stopped["ticks_lost"] > 0
 
 
-async def test_the_log_tells_states_once_and_no_row_twice_a_minute(stop: asyncio.Event) -> None:
+async def test_the_log_tells_a_state_once(stop: asyncio.Event) -> None:
     world = World(silent=frozenset({"kraken"}))
     with structlog.testing.capture_logs() as logs:
         async with collecting(world, stop):
@@ -188,6 +190,20 @@ async def test_the_log_tells_states_once_and_no_row_twice_a_minute(stop: asyncio
     assert ("okx", "healthy") in told
     assert ("kraken", "failing") in told
     assert told.count(("okx", "healthy")) == 1
+
+
+async def test_the_log_tells_a_kind_of_refused_row_once_a_minute(stop: asyncio.Event) -> None:
+    world = World(crossed=frozenset({"okx"}))
+
+    def crossed_rows() -> int:
+        reports = world.batches[-1].reports if world.batches else ()
+        return sum(sum(report.refused.values()) for report in reports if report.venue == "okx")
+
+    with structlog.testing.capture_logs() as logs:
+        async with collecting(world, stop):
+            await world.until(lambda: crossed_rows() >= 2 * len(legs_of("okx")))
+    told = [entry for entry in logs if entry["event"] == "row_refused"]
+    assert [(entry["venue"], entry["reason"]) for entry in told] == [("okx", "crossed_book")]
 
 
 async def test_an_unknown_venue_is_refused_at_once(stop: asyncio.Event) -> None:

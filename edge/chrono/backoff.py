@@ -17,6 +17,7 @@ from chrono.venue_state import VenueState
 from chrono.venues.adapter import Refused
 
 JITTER: Final = 0.25
+CALM_S: Final = 60.0
 WAIT_S: Final = {  # (first wait, longest wait) where the venue does not say how long
     VenueState.FAILING: (1.0, 60.0),
     VenueState.RATE_LIMITED: (10.0, 600.0),
@@ -37,6 +38,7 @@ class Gate:
         self.code = 0
         self._random = random
         self._refusals_in_a_row = 0
+        self._last_refusal = VenueState.FAILING
 
     @property
     def is_open(self) -> bool:
@@ -53,11 +55,16 @@ class Gate:
         self.retry_at = None
 
     def answered(self, at: float) -> None:
-        """A request that was let through came back well. During a wait it changes nothing."""
+        """A request that was let through came back well. During a wait it changes nothing.
+
+        A venue that merely failed is forgiven at once; one that limited or banned us is only after CALM_S,
+        so that being limited again on the return to full pace waits longer each time.
+        """
         if self.retry_at is not None:
             return
-        self._refusals_in_a_row = 0
         self._enter(VenueState.HEALTHY, 0, at)
+        if self._last_refusal is VenueState.FAILING or at - self.since >= CALM_S:
+            self._refusals_in_a_row = 0
 
     def refused(self, refused: Refused, at: float) -> None:
         """A request came back refused, or not at all.
@@ -72,6 +79,7 @@ class Gate:
         if waiting and retry_at <= (self.retry_at or 0.0):
             return
         self.retry_at = retry_at
+        self._last_refusal = refused.state
         self._enter(refused.state, refused.code, at)
 
     def _wait_s(self, refused: Refused) -> float:

@@ -2,6 +2,8 @@
 
 ChronoError
 ├── MalformedValue          a text that is no price, size or time in bounds
+├── UnreadableAnswer        a venue's answer is not the JSON agreed on (chrono.venues.rows)
+├── BadRow                  one row of an answer is no observation (chrono.venues.rows)
 └── BatchError              a batch that is refused whole
     ├── OversizedBatch      more bytes or ticks than the format allows
     ├── MalformedBatch      the bytes are no batch of a known version

@@ -79,28 +79,28 @@ async def _exchange(
         return Failure(f"no whole answer within {timeout_s:g} s")
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, zlib.error) as error:
         return Failure(f"{type(error).__name__}: {error}"[:200])
-    if body is None:
-        return Failure(f"the answer is over {BODY_BYTES_MAX} bytes, cut short or of an unknown encoding")
+    if isinstance(body, Failure):
+        return body
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status_code, body, clock(), headers)
 
 
-async def _read_body(response: httpx.Response) -> bytes | None:
-    """The whole body, or None if it is too long, cut or encoded in a way that was not asked for.
+async def _read_body(response: httpx.Response) -> bytes | Failure:
+    """The whole body, or why it is not taken: too long, cut, or encoded in a way that was not asked for.
 
     Decompressed here and not by httpx, whose decoder has no bound: a few kilobytes of gzip may hold
     gigabytes. Where a transport has decompressed already, it has also taken the header away.
     """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", ""):
-        return None
+        return Failure(f"an answer in encoding {encoding[:20]!r}")
     inflater = zlib.decompressobj(_GZIP_WINDOW) if encoding == "gzip" else None
     body = bytearray()
     async for chunk in response.aiter_raw():
         left = BODY_BYTES_MAX - len(body) + 1
         body += inflater.decompress(chunk, left) if inflater else chunk
         if len(body) > BODY_BYTES_MAX:
-            return None
+            return Failure(f"the answer is over {BODY_BYTES_MAX} bytes")
     if inflater and not inflater.eof:
-        return None
+        return Failure("a compressed answer was cut")
     return bytes(body)

@@ -1,8 +1,9 @@
 """Which symbols are asked for together, and the search for the one that fails them all.
 
 Some venues refuse a whole request for one symbol that they do not know, and do not say which. A group that is
-refused so is split in halves until one symbol stands alone; it is set aside and tried again every hour.
-Groups that were answered are joined again once none is in doubt. Knows no venue and no request.
+refused so is split in halves until one symbol stands alone; or it is asked for once with all that the venue
+has, which shows what is missing. Unknown symbols are set aside and tried again every hour. Groups that were
+answered are joined again once none is in doubt. Knows no venue and no request.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ DOUBT_FIRST_S: Final = 5.0
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Legs that one request asks for. `proven` once it was answered as it stands."""
+    """Legs that one request asks for. `proven` once it was answered as it stands.
+
+    `by_whole` when it is to be asked for with all that the venue has.
+    """
 
     legs: tuple[Leg, ...]
     due_at: float
     proven: bool = False
     in_flight: bool = False
+    by_whole: bool = False
 
 
 class Listing:
@@ -80,6 +85,18 @@ class Listing:
         half = len(group.legs) // 2
         self._groups += [Group(group.legs[:half], at), Group(group.legs[half:], at)]
         return None
+
+    def narrowed(self, group: Group, missing: Iterable[Leg], at: float) -> None:
+        """All that the venue has was seen: the missing legs are set aside, the rest is proven."""
+        if group not in self._groups:
+            return
+        gone = frozenset(missing)
+        self._aside.update((leg, at + ASIDE_S) for leg in gone)
+        group.legs = tuple(leg for leg in group.legs if leg not in gone)
+        group.by_whole, group.proven = False, True
+        if not group.legs:
+            self._groups.remove(group)
+        self._join_if_proven()
 
     def start_over(self, at: float) -> None:
         """One group of all legs, nothing aside."""

@@ -150,7 +150,8 @@ class VenuePolls:
     def _ask_group(self, group: Group | None, at: float, serial: int, *, is_probe: bool) -> Request | None:
         if group is None:
             return None
-        request = self._adapter.tickers(group.legs)
+        ask = self._adapter.whole if group.by_whole and self._adapter.whole else self._adapter.tickers
+        request = ask(group.legs)
         if self._window.free_at(request.weight, at) > at:
             return None
         group.in_flight, group.due_at = True, at + self._pace.ticker_interval_s
@@ -190,6 +191,8 @@ class VenuePolls:
         before = self._gate.state, self._gate.code
         if isinstance(outcome, SymbolRefused):
             refused = self._settle_disowned(flight, outcome, at)
+        elif isinstance(outcome, Parsed) and flight.group is not None and flight.group.by_whole:
+            refused = self._settle_narrowed(flight.group, outcome, at)
         else:
             refused = outcome if isinstance(outcome, Refused) else None
         if refused is not None:
@@ -207,9 +210,7 @@ class VenuePolls:
                 self._tell_trades_failed(symbol, refused.code, self._turns.gate.retry_at, refused.detail)
                 return
             self._turns.gate.answered(at)  # the refusal is of the venue, and says nothing about trades
-        late = self._gate.state is VenueState.PROBING and not flight.is_probe
-        if not (late and refused.state is VenueState.FAILING):
-            self._gate.refused(refused, at)
+        self._gate.refused(refused, at)
 
     def _settle_answered(self, flight: _Flight, outcome: Outcome, at: float) -> None:
         if flight.group is None:
@@ -220,18 +221,31 @@ class VenuePolls:
             self._gate.answered(at)
 
     def _settle_disowned(self, flight: _Flight, refused: SymbolRefused, at: float) -> Refused | None:
-        """Search for the unknown symbol, or set it aside. A venue that disowns most of them is failing."""
+        """Search for the unknown symbol, or set it aside."""
         if flight.group is None:
             until = self._turns.disowned(flight.request.legs[0], at)
             self._tell_trades_failed(flight.request.symbols[0], refused.code, until, refused.detail)
             return None
+        if self._adapter.whole is not None and not flight.group.by_whole and len(flight.group.legs) > 1:
+            flight.group.by_whole, flight.group.due_at = True, at
+            return None
         leg_aside = self._listing.disowned(flight.group, at)
-        if self._listing.is_mostly_aside:
-            self._listing.start_over(at)
-            return Refused(VenueState.FAILING, refused.code, detail=refused.detail)
-        if leg_aside is not None:
+        if leg_aside is not None and not self._listing.is_mostly_aside:
             self._lose(self._adapter.symbol(leg_aside))
-        return None
+        return self._disbelieve(refused.code, refused.detail, at)
+
+    def _settle_narrowed(self, group: Group, parsed: Parsed, at: float) -> Refused | None:
+        """All that the venue has shows which symbols it knows no more."""
+        missing = frozenset(parsed.missing)
+        self._listing.narrowed(group, [leg for leg in group.legs if self._adapter.symbol(leg) in missing], at)
+        return self._disbelieve(0, "most symbols are missing", at)
+
+    def _disbelieve(self, code: int, detail: str, at: float) -> Refused | None:
+        """A venue that disowns most of its symbols is failing; all of them are asked for again."""
+        if not self._listing.is_mostly_aside:
+            return None
+        self._listing.start_over(at)
+        return Refused(VenueState.FAILING, code, detail=detail)
 
     def _tell_trades_failed(self, symbol: str, code: int, retry_at: float | None, detail: str) -> None:
         self._tell(TradesFailed(self._adapter.venue, symbol, code, retry_at, detail))

@@ -60,6 +60,26 @@ def test_each_failed_probe_doubles_the_wait_up_to_its_bound() -> None:
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
 
 
+@pytest.mark.parametrize(("calm_s", "wait_s"), [(5, 20), (59, 20), (60, 10)])
+def test_a_venue_that_limits_us_again_at_once_is_left_alone_longer(calm_s: float, wait_s: float) -> None:
+    subject, limited = gate(), Refused(VenueState.RATE_LIMITED, 429)
+    subject.refused(limited, AT)
+    subject.begin_probe(AT + 10)
+    subject.answered(AT + 10)
+    subject.answered(AT + 10 + calm_s)
+    subject.refused(limited, AT + 100)
+    assert subject.retry_at == AT + 100 + wait_s
+
+
+def test_a_venue_that_merely_failed_is_forgiven_at_once() -> None:
+    subject = gate()
+    subject.refused(FAILING, AT)
+    subject.begin_probe(AT + 1)
+    subject.answered(AT + 1)
+    subject.refused(FAILING, AT + 2)
+    assert subject.retry_at == AT + 3
+
+
 def test_retry_after_is_honoured_and_grows_when_the_probe_fails() -> None:
     subject = gate()
     refused = Refused(VenueState.BANNED, 418, retry_after_s=900.0)

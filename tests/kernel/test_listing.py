@@ -61,6 +61,15 @@ def test_a_symbol_set_aside_is_tried_again_after_an_hour_by_itself() -> None:
     assert (LEGS[0],) in groups_due(listing, AT + ASIDE_S)
 
 
+def test_all_that_a_venue_has_shows_every_unknown_symbol_at_once() -> None:
+    listing = Listing(LEGS, AT)
+    group = listing.due_group(AT)
+    assert group is not None
+    listing.narrowed(group, LEGS[:3], AT)
+    assert listing.aside == set(LEGS[:3])
+    assert groups_due(listing, AT) == [LEGS[3:]]
+
+
 def test_a_symbol_that_is_known_again_joins_the_others() -> None:
     listing = Listing(LEGS, AT)
     search(listing, {LEGS[0]})

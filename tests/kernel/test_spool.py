@@ -180,6 +180,15 @@ def test_heartbeats_do_not_pile_up_during_an_outage() -> None:
     assert sent(subject).sequence == 1_750_000_000_000 + 1_000
 
 
+def test_a_heartbeat_in_flight_does_not_make_way() -> None:
+    subject = spool()
+    subject.put(draft(0), AT)
+    first = sent(subject)
+    subject.put(draft(2), AT)
+    subject.settle(OK, AT)
+    assert sent(subject).sequence == first.sequence + 1
+
+
 def test_what_the_collector_lost_is_told_too() -> None:
     subject = spool()
     subject.put(draft(1, dropped=40), AT)

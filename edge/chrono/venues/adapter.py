@@ -96,6 +96,8 @@ class VenueAdapter:
     """All that Chrono knows of one venue, as functions without memory.
 
     `parse` never raises on what an answer holds. `trades` is None where asking for them costs too much.
+    `whole` asks for all that the venue has, so that no unknown symbol can fail it; None where halving a
+    refused request finds the unknown symbol soon enough.
     """
 
     venue: str
@@ -106,3 +108,4 @@ class VenueAdapter:
     tickers: Callable[[Sequence[Leg]], Request]
     trades: Callable[[Leg], Request] | None
     parse: Callable[[Request, Answer], Outcome]
+    whole: Callable[[Sequence[Leg]], Request] | None = None

@@ -27,8 +27,8 @@ from chrono.venues.adapter import (
 )
 from chrono.venues.rows import (
     DETAIL_CHARS_MAX,
+    BadRow,
     Row,
-    RowRefused,
     UnreadableAnswer,
     load_object,
     named_by,
@@ -94,7 +94,7 @@ def parse(request: Request, answer: Answer) -> Outcome:
         event_at = time_of_ms(envelope.get("time"))
     except UnreadableAnswer as error:
         return unreadable(error)
-    except RowRefused as error:
+    except BadRow as error:
         return Refused(VenueState.FAILING, detail=error.detail)
     if request.kind is RequestKind.TRADES:
         return read_trades(
@@ -142,7 +142,7 @@ def _read_ticker(leg: Leg, row: Row, event_at: float, received_at: float) -> Quo
 
 def _read_trade(request: Request, row: Row, received_at: float) -> ToldTrade:
     if row.get("symbol") != request.symbols[0]:
-        raise RowRefused(Reason.UNKNOWN_SYMBOL, f"a trade of {str(row.get('symbol'))[:20]}")
+        raise BadRow(Reason.UNKNOWN_SYMBOL, f"a trade of {str(row.get('symbol'))[:20]}")
     return told_trade(
         request.legs[0],
         trade_id=row.get("execId"),

@@ -26,8 +26,8 @@ from chrono.venues.adapter import (
 )
 from chrono.venues.rows import (
     DETAIL_CHARS_MAX,
+    BadRow,
     Row,
-    RowRefused,
     UnreadableAnswer,
     load_object,
     named_by,
@@ -116,7 +116,7 @@ def _read_market(request: Request, envelope: Row, received_at: float) -> Parsed:
             event_at=newest.event_at,
             received_at=received_at,
         )
-    except RowRefused as refused:
+    except BadRow as refused:
         refusal = Refusal(symbol, refused.reason, refused.detail)
         return replace(parsed, refusals=(*parsed.refusals, refusal))
     return replace(parsed, quotes=(book,))
@@ -124,7 +124,7 @@ def _read_market(request: Request, envelope: Row, received_at: float) -> Parsed:
 
 def _read_trade(request: Request, row: Row, received_at: float) -> ToldTrade:
     if row.get("product_id") != request.symbols[0]:
-        raise RowRefused(Reason.UNKNOWN_SYMBOL, f"a trade of {str(row.get('product_id'))[:20]}")
+        raise BadRow(Reason.UNKNOWN_SYMBOL, f"a trade of {str(row.get('product_id'))[:20]}")
     return told_trade(
         request.legs[0],
         trade_id=row.get("trade_id"),

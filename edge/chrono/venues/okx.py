@@ -25,8 +25,8 @@ from chrono.venues.adapter import (
 )
 from chrono.venues.rows import (
     DETAIL_CHARS_MAX,
+    BadRow,
     Row,
-    RowRefused,
     UnreadableAnswer,
     load_object,
     named_by,
@@ -119,7 +119,7 @@ def _read_ticker(leg: Leg, row: Row, received_at: float) -> Quote:
 
 def _read_trade(request: Request, row: Row, received_at: float) -> ToldTrade:
     if row.get("instId") != request.symbols[0]:
-        raise RowRefused(Reason.UNKNOWN_SYMBOL, f"a trade of {str(row.get('instId'))[:20]}")
+        raise BadRow(Reason.UNKNOWN_SYMBOL, f"a trade of {str(row.get('instId'))[:20]}")
     return told_trade(
         request.legs[0],
         trade_id=row.get("tradeId"),

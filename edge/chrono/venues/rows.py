@@ -31,7 +31,7 @@ _STATES: Final = {
 }
 
 
-class RowRefused(ChronoError):
+class BadRow(ChronoError):
     """One row of an answer is no observation. Never leaves the venue modules."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -97,7 +97,7 @@ def read_quotes(
             continue
         try:
             quotes.append(read(leg, row))
-        except RowRefused as refused:
+        except BadRow as refused:
             refusals.append(Refusal(symbol, refused.reason, refused.detail))
     return Parsed(tuple(quotes), (), tuple(refusals), tuple(wanted))
 
@@ -115,9 +115,9 @@ def read_trades(rows: Iterable[object], symbol: str, read: Callable[[Row], ToldT
     for row in rows:
         try:
             if not isinstance(row, dict):
-                raise RowRefused(Reason.MALFORMED, f"a trade is {type(row).__name__}")
+                raise BadRow(Reason.MALFORMED, f"a trade is {type(row).__name__}")
             trades.append(read(row))
-        except RowRefused as refused:
+        except BadRow as refused:
             refusals.append(Refusal(symbol, refused.reason, refused.detail))
     trades.sort(key=lambda told: told.trade.event_at)
     return Parsed((), tuple(trades), tuple(refusals))
@@ -133,7 +133,7 @@ def quote(
     event_at: float | None,
     received_at: float,
 ) -> Quote:
-    """A quote from a venue's texts, where an empty text, zero and None are "none"; raises RowRefused.
+    """A quote from a venue's texts, where an empty text, zero and None are "none"; raises BadRow.
 
     A row without any book keeps its last price; a row with half a book is refused, for its last price
     is often as lame as its book.
@@ -141,11 +141,11 @@ def quote(
     bid_price, ask_price, last_price = amount("bid", bid), amount("ask", ask), amount("last", last)
     if bid_price and ask_price:
         if bid_price > ask_price:
-            raise RowRefused(Reason.CROSSED, f"bid {bid_price} over ask {ask_price}")
+            raise BadRow(Reason.CROSSED, f"bid {bid_price} over ask {ask_price}")
     elif bid_price or ask_price:
-        raise RowRefused(Reason.ONE_SIDED, f"bid {bid_price}, ask {ask_price}")
+        raise BadRow(Reason.ONE_SIDED, f"bid {bid_price}, ask {ask_price}")
     elif not last_price:
-        raise RowRefused(Reason.NON_POSITIVE, "neither a book nor a last price")
+        raise BadRow(Reason.NON_POSITIVE, "neither a book nor a last price")
     return Quote(
         leg,
         bid_price or None,
@@ -160,19 +160,19 @@ def quote(
 def told_trade(
     leg: Leg, *, trade_id: object, price: object, size: object, event_at: float, received_at: float
 ) -> ToldTrade:
-    """A trade from a venue's texts; raises RowRefused."""
+    """A trade from a venue's texts; raises BadRow."""
     if isinstance(trade_id, bool) or not isinstance(trade_id, (int, str)) or trade_id == "":
-        raise RowRefused(Reason.MALFORMED, "a trade without an id")
+        raise BadRow(Reason.MALFORMED, "a trade without an id")
     price_paid, size_traded = amount("price", price), amount("size", size)
     if price_paid is None or size_traded is None:
-        raise RowRefused(Reason.MALFORMED, "a trade without a price or a size")
+        raise BadRow(Reason.MALFORMED, "a trade without a price or a size")
     if not price_paid or not size_traded:
-        raise RowRefused(Reason.NON_POSITIVE, f"price {price_paid}, size {size_traded}")
+        raise BadRow(Reason.NON_POSITIVE, f"price {price_paid}, size {size_traded}")
     return ToldTrade(str(trade_id)[:64], Trade(leg, price_paid, size_traded, event_at, received_at))
 
 
 def amount(field: str, text: object) -> Decimal | None:
-    """The non-negative number in a text, None where the venue leaves it out; raises RowRefused."""
+    """The non-negative number in a text, None where the venue leaves it out; raises BadRow."""
     if text is None or text == "":
         return None
     try:
@@ -180,27 +180,27 @@ def amount(field: str, text: object) -> Decimal | None:
     except MalformedValue as error:
         negative = isinstance(text, str) and text[:1] == "-" and text[1:2].isdigit()
         reason = Reason.NON_POSITIVE if negative else Reason.MALFORMED
-        raise RowRefused(reason, str(error)) from None
+        raise BadRow(reason, str(error)) from None
 
 
 def time_of_ms(value: object) -> float:
-    """Unix seconds of milliseconds as a number or as text; raises RowRefused."""
+    """Unix seconds of milliseconds as a number or as text; raises BadRow."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 13:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _TIME_MS_MAX:
-        raise RowRefused(Reason.MALFORMED, f"not a time in milliseconds: {str(value)[:40]}")
+        raise BadRow(Reason.MALFORMED, f"not a time in milliseconds: {str(value)[:40]}")
     return value / 1000
 
 
 def time_of_iso(text: object) -> float:
-    """Unix seconds of an ISO 8601 text with its zone; raises RowRefused."""
+    """Unix seconds of an ISO 8601 text with its zone; raises BadRow."""
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) and len(text) <= 40 else None
         if at is not None and at.tzinfo is not None and 0 < at.timestamp() * 1000 <= _TIME_MS_MAX:
             return at.timestamp()
     except (ValueError, OverflowError):
         pass
-    raise RowRefused(Reason.MALFORMED, f"not an ISO 8601 time with a zone: {str(text)[:40]}")
+    raise BadRow(Reason.MALFORMED, f"not an ISO 8601 time with a zone: {str(text)[:40]}")
 
 
 def split_pair(symbol: str) -> tuple[str, str] | None:
