@@ -88,8 +88,8 @@ _HEADERS: Final = {
 }
 
 
-async def read_bounded(request: Request, limit: int) -> bytes:
-    """The body, at most `limit` bytes and READ_S_MAX seconds. Raises OversizedBatch or Refused."""
+async def read_bounded(request: Request, limit: int, within_s: float = READ_S_MAX) -> bytes:
+    """The body, at most `limit` bytes in `within_s` seconds. Raises OversizedBatch or Refused."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != MEDIA_TYPE:
         raise Refused(_wrong_type(media_type))
@@ -99,14 +99,14 @@ async def read_bounded(request: Request, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(READ_S_MAX):
+        async with asyncio.timeout(within_s):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > limit:
                     raise OversizedBatch(size, limit)
                 chunks.append(chunk)
     except TimeoutError:
-        raise Refused(_too_slow(size)) from None
+        raise Refused(_too_slow(size, within_s)) from None
     return b"".join(chunks)
 
 
@@ -117,6 +117,6 @@ def _wrong_type(media_type: str) -> Problem:
     return Problem("unsupported-media-type", 415, "Unsupported media type", detail, evidence, headers)
 
 
-def _too_slow(size: int) -> Problem:
-    detail = f"the body did not end within {READ_S_MAX:.0f} s"
+def _too_slow(size: int, within_s: float) -> Problem:
+    detail = f"the body did not end within {within_s:.0f} s"
     return Problem("request-timeout", 408, "Request timeout", detail, {"bytes_received": size})

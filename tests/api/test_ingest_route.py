@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from chrono.batch import BYTES_MAX, Batch, encode
 from chrono.errors import BadSignature, RevokedKey, StaleBatch, UnknownKey
+from core.api.ingest import read_bounded
+from core.api.problems import Refused
 from core.api.schemas import Acknowledgement, ProblemDocument
 from core.ports import StoreUnavailable
 from tests.fakes.services import NOW, World
@@ -111,6 +114,18 @@ async def test_an_endless_body_is_refused_at_the_limit(client: httpx.AsyncClient
     answer = await client.post("/ingest", content=endless(), headers=OCTETS)
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:chrono:problem:oversized-batch")
     assert read <= BYTES_MAX + 2 * 65_536
+
+
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    async def receive() -> dict[str, object]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    headers = [(b"content-type", b"application/octet-stream"), (b"content-length", b"200")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with pytest.raises(Refused) as refused:
+        await read_bounded(request, BYTES_MAX, within_s=0.0)
+    assert (refused.value.problem.status, refused.value.problem.evidence) == (408, {"bytes_received": 0})
 
 
 async def test_an_unforeseen_failure_tells_nothing_of_itself(client: httpx.AsyncClient, world: World) -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -19,6 +20,8 @@ from core.api.server import serve
 from core.api.session import StreamLimits
 from core.messages import encode_pass
 from tests.fakes.services import NOW, World, estimates_at
+
+ASGI_SCOPE = {"type": "websocket", "path": "/v1/stream", "query_string": b"", "headers": []}
 
 Running = Callable[..., AbstractAsyncContextManager[str]]
 
@@ -192,6 +195,25 @@ async def test_a_bus_message_that_cannot_be_read_is_passed_over(running: Running
         await publish(world, 1)
         assert (await told(socket))["sequence"] == 1
         assert world.metric("chrono_stream_failures_total") == 1
+
+
+async def test_a_server_without_direct_sockets_is_served_by_a_task_a_client(world: World) -> None:
+    hub = create_api(world.services()).state.hub
+    following = asyncio.create_task(hub.run())
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said.put_nowait({"type": "websocket.connect"})
+    said.put_nowait({"type": "websocket.receive", "text": '{"op":"subscribe","feeds":["BTC/USD"]}'})
+    serving = asyncio.create_task(hub.serve(WebSocket(ASGI_SCOPE, said.get, heard.put)))
+    assert (await heard.get())["type"] == "websocket.accept"
+    assert json.loads((await heard.get())["text"])["type"] == "subscribed"
+    for sequence, kind in ((1, "snapshot"), (2, "update")):
+        await publish(world, sequence)
+        assert json.loads((await asyncio.wait_for(heard.get(), 10))["text"])["type"] == kind
+    said.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await asyncio.wait_for(serving, 10)
+    following.cancel()
+    await asyncio.wait({following})
 
 
 async def subscribed_socket(url: str) -> socket_module.socket:
