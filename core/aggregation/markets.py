@@ -56,13 +56,18 @@ class Markets:
 
     @classmethod
     def of(cls, feeds: Sequence[Feed]) -> Markets:
-        """The arrays of a feed table; legs are numbered in feed order, as in `chrono.feeds.LEGS`."""
+        """The arrays of a feed table; legs are numbered in feed order, as in `chrono.feeds.LEGS`.
+
+        Raises ValueError on a table without feeds; a feed may be without legs.
+        """
+        if not feeds:
+            raise ValueError("the table has no feed")
         legs = [leg for feed in feeds for leg in feed.legs]
         venues = tuple(dict.fromkeys(leg.venue for leg in legs))
         quoted = [leg.quote for leg in legs]
         stable = [leg.base for leg in legs if leg.base in STABLECOINS]
         currencies = tuple(dict.fromkeys([USD, *quoted, *stable]))
-        width = max((len(feed.legs) for feed in feeds), default=0) or 1
+        width = max(len(feed.legs) for feed in feeds) or 1
         slots = [row * width + column for row, feed in enumerate(feeds) for column in range(len(feed.legs))]
         slot = np.array(slots, np.intp)
         venue, quote = np.zeros((2, len(feeds) * width), np.intp)

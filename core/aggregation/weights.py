@@ -58,7 +58,7 @@ def _venue_limit(totals: Floats, share: float) -> Floats:
     """The most weight [F] that a venue may have, inf where none is over its share."""
     if totals.shape[1] < 2:
         return np.full(len(totals), np.inf)
-    ordered = np.partition(totals, (-2, -1), axis=1)
+    ordered = np.sort(totals, axis=1)
     largest, second = ordered[:, -1], ordered[:, -2]
     whole = totals.sum(axis=1)
     cap = np.maximum(share, 1 / np.maximum(np.count_nonzero(totals, axis=1), 1))

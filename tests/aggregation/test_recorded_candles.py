@@ -56,7 +56,7 @@ class Candles:
 def candles() -> Candles:
     if not _CANDLES.exists():
         pytest.skip(f"no recorded candles at {_CANDLES}; set CHRONO_SHARED")
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     table = parquet.read_table(_CANDLES)
     column = {name: table[name].to_numpy() for name in table.column_names}
@@ -122,9 +122,9 @@ def test_the_estimate_is_as_near_to_an_unseen_venue_as_the_plain_median(
     overall = {name: np.mean(each[both] <= 5) for name, each in error.items()}
     with capsys.disabled():
         print(
-            f"\nwithin 5 bps of Coinbase: calm minutes ({np.count_nonzero(calm)}) estimate {share['price']:.1%},"
-            f" converted median {share['median']:.1%}; all minutes ({np.count_nonzero(both)})"
-            f" {overall['price']:.1%}, {overall['median']:.1%}"
+            f"\nwithin 5 bps of Coinbase: {np.count_nonzero(calm)} calm minutes:"
+            f" estimate {share['price']:.1%}, converted median {share['median']:.1%};"
+            f" all {np.count_nonzero(both)} minutes: {overall['price']:.1%}, {overall['median']:.1%}"
         )
     assert share["price"] >= share["median"]
     assert overall["price"] >= overall["median"]
