@@ -3,8 +3,9 @@
 Both answer for the same minute of a synthetic market: a quote and a trade of every leg in each of the twelve
 buckets, stablecoins and three quote currencies included, a few legs off, stuck or silent. The kernel's figure
 is the median of many passes of `estimate_all` (conversion, staleness, outliers, VWAP, TWAP, median, band)
-and of `Aggregator.estimate`, with the best beside it, as the machine may be shared. The process should have
-one core: nothing in here starts a thread.
+and of `Aggregator.estimate`, with the best beside it. On a shared machine a long call is interrupted and a
+short one is not, so the ratio is the smaller of that of the medians and that of the bests. One core is
+enough: nothing in here starts a thread.
 """
 
 from __future__ import annotations
@@ -72,14 +73,15 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         at = _START + step * window.rules.bucket_s
         ticks = synthetic_ticks(feeds, at, rng)
         window.apply(ticks, at)
-        if True:
-            twin.apply(plain_ticks(ticks), at)
+        twin.apply(plain_ticks(ticks), at)
     seen = window.observed(at)
-    passes = 200 if quick else 3000
-    kernel = _times(lambda: estimate_all(window.markets, graph, seen, at, window.rules), passes)
-    whole = _times(lambda: aggregator.estimate(at), passes)
-    slow = _times(lambda: plain.estimate(twin, at), 2 if quick else 9)
-    take = _times(lambda: window.apply(ticks, at), 20 if quick else 200)
+    kernel, whole, slow, take = [], [], [], []
+    # In turns, so that what else the machine does falls on all of them alike.
+    for _ in range(2 if quick else 9):
+        kernel += _times(lambda: estimate_all(window.markets, graph, seen, at, window.rules), 300)
+        whole += _times(lambda: aggregator.estimate(at), 300)
+        take += _times(lambda: window.apply(ticks, at), 20)
+        slow += _times(lambda: plain.estimate(twin, at), 1)
     vector = f"{FEED_COUNT} feeds x {LEG_COUNT} legs"
     rows = []
     for name, mine in (("kernel", kernel), ("whole pass", whole)):
@@ -90,7 +92,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
                 "unit": "ms",
                 "baseline": median(slow),
                 "baseline_name": "plain twin",
-                "ratio": median(slow) / median(mine),
+                "ratio": min(median(slow) / median(mine), min(slow) / min(mine)),
                 "target": "< 1 ms, >= 100x",
             }
         )
@@ -109,8 +111,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
 
 
 def _times(call: Callable[[], object], count: int) -> list[float]:
-    """Milliseconds of each of `count` calls, after one to warm up."""
-    call()
+    """Milliseconds of each of `count` calls."""
     times = []
     for _ in range(count):
         start = time.perf_counter()

@@ -31,12 +31,13 @@ _RIDGE: Final = 1e-9  # keeps the solve regular for a currency without a path; i
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """E edges on N currencies and the dollar: `incidence` [E, N] is +1 at an edge's base, -1 at its quote.
+    """E edges on N currencies and the dollar.
 
-    `links` [E, (N + 1)^2] marks the two currencies of an edge in a flat matrix of all.
+    `rows` [E, N + 1]: +1 at an edge's base and -1 at its quote among the currencies but the dollar; the last
+    column is for its log price. `links` [E, (N + 1)^2] marks the two currencies of an edge in a flat matrix.
     """
 
-    incidence: Floats
+    rows: Floats
     links: Floats
 
     @classmethod
@@ -44,13 +45,13 @@ class Graph:
         """The graph of a feed table's legs."""
         edges, currencies = len(markets.edge_slot), len(markets.currencies)
         each = np.arange(edges)
-        incidence = np.zeros((edges, currencies))
-        incidence[each, markets.edge_base] += 1
-        incidence[each, markets.edge_quote] -= 1
+        rows = np.zeros((edges, currencies))
+        rows[each, markets.edge_base] += 1
+        rows[each, markets.edge_quote] -= 1
         links = np.zeros((edges, currencies * currencies))
         links[each, markets.edge_base * currencies + markets.edge_quote] = 1
         links[each, markets.edge_quote * currencies + markets.edge_base] = 1
-        return cls(incidence[:, 1:], links)
+        return cls(np.roll(rows, -1, axis=1), links)
 
 
 def solve_rates(graph: Graph, price: Floats, live: Bools) -> Floats:
@@ -58,33 +59,37 @@ def solve_rates(graph: Graph, price: Floats, live: Bools) -> Floats:
 
     price and live are [E]; an edge that is not live is out, whatever its price.
     """
-    free = graph.incidence.shape[1]
-    rates = np.ones(free + 1)
-    if not free or not live.any():
+    edges, count = graph.rows.shape
+    rates = np.ones(count)
+    if not edges or count == 1:
         rates[1:] = np.nan
         return rates
-    logs = _fit(graph.incidence[live], np.log(price[live]))
-    rates[1:] = np.where(_reached(graph, live)[1:], np.exp(logs), np.nan)
+    present = live.astype(np.float64)
+    logs = _fit(graph, np.log(np.where(live, price, 1.0)), present)
+    rates[1:] = np.where(_reached(graph, present)[1:], np.exp(logs), np.nan)
     return rates
 
 
-def _fit(incidence: Floats, edge: Floats) -> Floats:
+def _fit(graph: Graph, edge: Floats, present: Floats) -> Floats:
     """The logs [N] that fit best. One product with the weights gives a solve's matrix and right side both."""
-    free = incidence.shape[1]
-    rows = np.column_stack((incidence, edge))
+    rows, free = graph.rows.copy(), graph.rows.shape[1] - 1
+    rows[:, free] = edge
     squares = (rows[:, :, None] * rows[:, None, :]).reshape(len(edge), -1)
     ridge = np.eye(free) * _RIDGE
-    weight = np.ones(len(edge))
+    signs = np.append(np.zeros(free), -1.0)
+    weight = present
     for _ in range(_ROUNDS):
         normal = (weight @ squares).reshape(free + 1, free + 1)
-        logs = np.linalg.solve(normal[:free, :free] + ridge, normal[:free, free])
-        residual = np.maximum(np.abs(edge - incidence @ logs), _RESIDUAL_MIN)
-        weight = 1 / (residual * np.sqrt(residual))
-    return np.asarray(logs, dtype=np.float64)
+        signs[:free] = np.linalg.solve(normal[:free, :free] + ridge, normal[:free, free])
+        residual = np.maximum(np.abs(rows @ signs), _RESIDUAL_MIN)
+        weight = present / (residual * np.sqrt(residual))
+    return signs[:free]
 
 
-def _reached(graph: Graph, live: Bools) -> Bools:
+def _reached(graph: Graph, present: Floats) -> Bools:
     """Which currencies hang together with the dollar over live edges."""
-    count = graph.incidence.shape[1] + 1
-    step = (live.astype(np.float64) @ graph.links).reshape(count, count) + np.eye(count)
-    return np.asarray(np.linalg.matrix_power(np.minimum(step, 1.0), count)[0] > 0)
+    count = graph.rows.shape[1]
+    step = (present @ graph.links).reshape(count, count) + np.eye(count)
+    for _ in range((count - 1).bit_length()):  # each squaring doubles the length of the paths that are seen
+        step = np.minimum(step @ step, 1.0)
+    return np.asarray(step[0] > 0)

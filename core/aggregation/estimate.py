@@ -94,7 +94,7 @@ def _estimate_all(markets: Markets, graph: Graph, seen: Observations, at: float,
         price=middle,
         band_low=np.minimum(low, middle * (1 - half_width)),
         band_high=np.maximum(high, middle * (1 + half_width)),
-        median=plain_median(price.values, np.count_nonzero(candidate, axis=1)),
+        median=plain_median(price.values, candidate.sum(axis=1)),
         vwap=vwap,
         twap=twap,
         age_s=_newest(fresh.age_s, used),
@@ -115,8 +115,7 @@ def _rates(markets: Markets, graph: Graph, seen: Observations, fresh: Freshness)
 
 def _averages(seen: Observations, at: float, rate: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """VWAP and TWAP [F] of the legs with a weight."""
-    buckets = seen.buckets
-    sums = (np.ones(len(buckets)) @ buckets.reshape(len(buckets), -1)).reshape(buckets.shape[1:])
+    sums = seen.sums
     used = weight > 0
     volume = (sums[VOLUME] * used).sum(axis=1)
     notional = (sums[NOTIONAL] * np.where(used, rate, 0.0)).sum(axis=1)
@@ -137,7 +136,7 @@ def _newest(age_s: Floats, used: Bools) -> Floats:
 
 def _venues_used(markets: Markets, used: Bools) -> NDArray[np.int16]:
     feeds = used.shape[0]
-    cells = np.zeros(feeds * max(len(markets.venues), 1), np.bool_)
+    cells = np.zeros(feeds * markets.cells, np.bool_)
     cells[markets.cell[used]] = True
     return np.asarray(cells.reshape(feeds, -1).sum(axis=1, dtype=np.int16))
 

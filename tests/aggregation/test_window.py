@@ -49,9 +49,9 @@ def test_the_same_batch_twice_changes_nothing(bench: Bench) -> None:
         PlainTick(0, True, NOW, NOW, last=5.0, volume=2.0),
     )
     bench.apply(*ticks)
-    once = bench.window.observed(NOW).buckets.copy()
+    once = bench.window.observed(NOW).sums.copy()
     bench.apply(*ticks)
-    np.testing.assert_array_equal(bench.window.observed(NOW).buckets, once)
+    np.testing.assert_array_equal(bench.window.observed(NOW).sums, once)
     assert bench.estimate().volume[0] == 2
 
 
