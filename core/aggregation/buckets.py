@@ -16,12 +16,17 @@ from core.aggregation.rules import Rules
 
 
 class Buckets:
-    """The ring of `places` legs. Slots may repeat within a call."""
+    """The ring of `places` legs, and `sums` over it, [4, places]. Slots may repeat within a call.
+
+    The sums are kept up with every addition and made anew from the ring when a bucket leaves, so that nothing
+    is ever subtracted and no rounding adds up.
+    """
 
     def __init__(self, places: int, rules: Rules) -> None:
         self._places = places
         self._bucket_s, self._count = rules.bucket_s, rules.buckets
-        self.sums = np.zeros((rules.buckets, 4, places))
+        self._ring = np.zeros((rules.buckets, 4, places))
+        self.sums = np.zeros((4, places))
         self._newest = 0
 
     @property
@@ -34,7 +39,8 @@ class Buckets:
         newest = int(at // self._bucket_s)
         begun = min(newest - self._newest, self._count)
         if begun > 0:
-            self.sums[np.arange(newest - begun + 1, newest + 1) % self._count] = 0.0
+            self._ring[np.arange(newest - begun + 1, newest + 1) % self._count] = 0.0
+            self._ring.sum(axis=0, out=self.sums)
             self._newest = newest
 
     def add_trades(self, slot: Ints, told: Floats, price: Floats, size: Floats) -> None:
@@ -57,4 +63,5 @@ class Buckets:
 
     def _add(self, number: Ints, row: int, slot: Ints, amount: Floats) -> None:
         flat = ((number % self._count) * 4 + row) * self._places + slot
-        np.add.at(self.sums.reshape(-1), flat, amount)
+        np.add.at(self._ring.reshape(-1), flat, amount)
+        np.add.at(self.sums[row], slot, amount)

@@ -74,27 +74,27 @@ def _estimate_all(markets: Markets, graph: Graph, seen: Observations, at: float,
     rate = rates.take(markets.quote)
     usd = seen.price * rate
     reason = fresh.reason
-    reason[np.isnan(rate) & (reason == LegReason.USED)] = LegReason.NO_CONVERSION
-    candidate = reason == LegReason.USED
+    np.putmask(reason, np.isnan(rate) & (reason == LegReason.USED.value), LegReason.NO_CONVERSION.value)
+    candidate = reason == LegReason.USED.value
 
     stated = leg_weights(markets, candidate, fresh.weight, seen.volume_24h * usd, rules)
     weight = cap_venues(markets, stated, rules)
     price = sort_rows(np.where(candidate, usd, np.inf))
     legs = Candidates(price, usd, weight, seen.half_spread, fresh.in_doubt)
     verdict = hampel(markets, legs, rules)
-    reason[candidate & ~verdict.within] = LegReason.OUTLIER
-    reason[verdict.doubted] = LegReason.STALE
+    np.putmask(reason, candidate & ~verdict.within, LegReason.OUTLIER.value)
+    np.putmask(reason, verdict.doubted, LegReason.STALE.value)
     weight = cap_venues(markets, stated * verdict.within, rules)
 
     used = weight > 0
     low, middle, high = weighted_quantiles(price.values, price.of(weight), _QUARTILES)
-    half_width = np.maximum(np.sum(weight * seen.half_spread, axis=1), rules.band_floor_bands * markets.band)
+    half_width = np.maximum((weight * seen.half_spread).sum(axis=1), rules.band_floor_bands * markets.band)
     vwap, twap = _averages(seen, at, rate, weight)
     return Pass(
         price=middle,
         band_low=np.minimum(low, middle * (1 - half_width)),
         band_high=np.maximum(high, middle * (1 + half_width)),
-        median=plain_median(price.values, np.count_nonzero(candidate, axis=1)),
+        median=plain_median(price.values, candidate.sum(axis=1)),
         vwap=vwap,
         twap=twap,
         age_s=_newest(fresh.age_s, used),
@@ -109,16 +109,16 @@ def _estimate_all(markets: Markets, graph: Graph, seen: Observations, at: float,
 
 def _rates(markets: Markets, graph: Graph, seen: Observations, fresh: Freshness) -> Floats:
     edge = markets.edge_slot
-    live = fresh.reason.ravel()[edge] == LegReason.USED
-    return solve_rates(graph, seen.price.ravel()[edge], fresh.weight.ravel()[edge] * live)
+    live = fresh.reason.ravel()[edge] == LegReason.USED.value
+    return solve_rates(graph, seen.price.ravel()[edge], live)
 
 
 def _averages(seen: Observations, at: float, rate: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """VWAP and TWAP [F] of the legs with a weight."""
-    sums = seen.buckets.sum(axis=0)
+    sums = seen.sums
     used = weight > 0
-    volume = np.where(used, sums[VOLUME], 0.0).sum(axis=1)
-    notional = np.where(used, sums[NOTIONAL] * rate, 0.0).sum(axis=1)
+    volume = (sums[VOLUME] * used).sum(axis=1)
+    notional = (sums[NOTIONAL] * np.where(used, rate, 0.0)).sum(axis=1)
     standing = np.maximum(at - np.maximum(seen.held_since, seen.since), 0.0)
     held = sums[SECONDS] + standing
     mean = (sums[INTEGRAL] + seen.price * standing) / held
@@ -136,7 +136,7 @@ def _newest(age_s: Floats, used: Bools) -> Floats:
 
 def _venues_used(markets: Markets, used: Bools) -> NDArray[np.int16]:
     feeds = used.shape[0]
-    cells = np.zeros(feeds * max(len(markets.venues), 1), np.bool_)
+    cells = np.zeros(feeds * markets.cells, np.bool_)
     cells[markets.cell[used]] = True
     return np.asarray(cells.reshape(feeds, -1).sum(axis=1, dtype=np.int16))
 
@@ -194,8 +194,8 @@ class Aggregator:
 
 
 def _states(live: Bools, known: Bools) -> NDArray[np.int8]:
-    carried = np.where(known, FeedState.STALE, FeedState.NONE)
-    return np.where(live, FeedState.LIVE, carried).astype(np.int8)
+    carried = np.where(known, FeedState.STALE.value, FeedState.NONE.value)
+    return np.where(live, FeedState.LIVE.value, carried).astype(np.int8)
 
 
 def _known_rates(markets: Markets, rates: Floats) -> dict[str, float]:

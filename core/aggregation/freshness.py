@@ -20,6 +20,7 @@ The weight of freshness is 1/2 to the receipt's age in `receipt_half_life_s` plu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ from numpy.typing import NDArray
 from core.aggregation.estimates import Floats, LegReason
 from core.aggregation.markets import Bools, Markets, Observations
 from core.aggregation.rules import Rules
+
+_USED: Final = np.int8(LegReason.USED)
+_STALE: Final = np.int8(LegReason.STALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,16 @@ class Freshness:
 
 def judge(markets: Markets, seen: Observations, at: float, rules: Rules) -> Freshness:
     """Judge every leg by its times alone."""
-    venue_reason = np.where(seen.lag_s > rules.stuck_s, LegReason.STALE, LegReason.USED).astype(np.int8)
-    venue_reason[at - seen.heard_at > rules.dead_s] = LegReason.DEAD_VENUE
+    venue_reason = np.where(seen.lag_s > rules.stuck_s, _STALE, _USED)
+    venue_reason[at - seen.heard_at > rules.dead_s] = LegReason.DEAD_VENUE.value
     receipt_age = np.maximum(at - seen.received_at, 0.0)
     age_s = np.maximum(at - seen.told_at, 0.0)
     reason = venue_reason.take(markets.venue)
+    answers = reason == LegReason.USED.value
     old = (receipt_age > rules.receipt_s) | (age_s > rules.told_s)
-    reason[old & (reason == LegReason.USED)] = LegReason.STALE
-    reason[np.isnan(seen.price) & (reason == LegReason.USED)] = LegReason.NO_PRICE
-    reason[np.isinf(receipt_age)] = LegReason.NO_DATA
+    np.putmask(reason, answers & np.isnan(seen.price), LegReason.NO_PRICE.value)
+    np.putmask(reason, answers & old, LegReason.STALE.value)
+    np.putmask(reason, np.isinf(receipt_age), LegReason.NO_DATA.value)
     halves = receipt_age * (-1 / rules.receipt_half_life_s) - age_s * (1 / rules.told_half_life_s)
     weight = np.maximum(np.exp2(halves), rules.freshness_min)
     return Freshness(reason, age_s, weight, age_s > rules.doubt_s)

@@ -32,9 +32,9 @@ class Markets:
     """The static arrays. `currencies[0]` is USD.
 
     slot [L]: place of each leg; venue, quote, cell [F, K]: index of venue and of quote currency, and
-    `feed * V + venue`; a padded place has venue 0 and quote 0. converted [F, K]: 1 where the quote is not
-    USD. band [F]: the secondary band as a ratio. edge_slot, edge_base, edge_quote [E]: the legs between two
-    currencies.
+    `feed * cells + venue`; a padded place has venue 0 and quote 0. cells: the venues, at least 3, so that the
+    three largest of a feed can always be asked for. converted [F, K]: where the quote is not USD. band [F]:
+    the secondary band as a ratio. edge_slot, edge_base, edge_quote [E]: the legs between two currencies.
     """
 
     feeds: tuple[Feed, ...]
@@ -44,6 +44,7 @@ class Markets:
     venue: Ints
     quote: Ints
     cell: Ints
+    cells: int
     converted: Bools
     band: Floats
     edge_slot: Ints
@@ -56,13 +57,18 @@ class Markets:
 
     @classmethod
     def of(cls, feeds: Sequence[Feed]) -> Markets:
-        """The arrays of a feed table; legs are numbered in feed order, as in `chrono.feeds.LEGS`."""
+        """The arrays of a feed table; legs are numbered in feed order, as in `chrono.feeds.LEGS`.
+
+        Raises ValueError on a table without feeds; a feed may be without legs.
+        """
+        if not feeds:
+            raise ValueError("the table has no feed")
         legs = [leg for feed in feeds for leg in feed.legs]
         venues = tuple(dict.fromkeys(leg.venue for leg in legs))
         quoted = [leg.quote for leg in legs]
         stable = [leg.base for leg in legs if leg.base in STABLECOINS]
         currencies = tuple(dict.fromkeys([USD, *quoted, *stable]))
-        width = max((len(feed.legs) for feed in feeds), default=0) or 1
+        width = max(len(feed.legs) for feed in feeds) or 1
         slots = [row * width + column for row, feed in enumerate(feeds) for column in range(len(feed.legs))]
         slot = np.array(slots, np.intp)
         venue, quote = np.zeros((2, len(feeds) * width), np.intp)
@@ -71,6 +77,7 @@ class Markets:
         shape = (len(feeds), width)
         edges = [index for index, leg in enumerate(legs) if leg.base in currencies]
         rows = np.arange(len(feeds))[:, None]
+        cells = max(len(venues), 3)
         return cls(
             feeds=tuple(feeds),
             venues=venues,
@@ -78,7 +85,8 @@ class Markets:
             slot=slot,
             venue=venue.reshape(shape),
             quote=quote.reshape(shape),
-            cell=rows * max(len(venues), 1) + venue.reshape(shape),
+            cell=rows * cells + venue.reshape(shape),
+            cells=cells,
             converted=quote.reshape(shape) != 0,
             band=np.array([feed.secondary_band_ppm / 1e6 for feed in feeds]),
             edge_slot=slot[edges],
@@ -95,9 +103,9 @@ class Observations:
     there is no book), volume_24h (base units, NaN for unknown), received_at and told_at (-inf for never;
     told_at is the venue's own time, or the receipt where it tells none), held_since (since when the price
     stands, for TWAP). [V]: heard_at (-inf for never) and lag_s (by how much the newest time on a venue's rows
-    was behind our receipt; NaN for a venue without a clock). buckets [B, 4, F, K]: traded volume (base),
-    notional (quote currency), integral of the price (price x seconds) and the seconds under it, in the order
-    VOLUME, NOTIONAL, INTEGRAL, SECONDS; no older than `since`.
+    was behind our receipt; NaN for a venue without a clock). sums [4, F, K], over the window that begins at
+    `since`: traded volume (base), notional (quote currency), integral of the price (price x seconds) and the
+    seconds under it, in the order VOLUME, NOTIONAL, INTEGRAL, SECONDS.
     """
 
     price: Floats
@@ -108,7 +116,7 @@ class Observations:
     held_since: Floats
     heard_at: Floats
     lag_s: Floats
-    buckets: Floats
+    sums: Floats
     since: float
 
 

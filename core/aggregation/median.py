@@ -20,6 +20,7 @@ from core.aggregation.estimates import Floats
 from core.aggregation.markets import Ints
 
 _SPLIT: Final = 1e-9
+_ZERO: Final = np.zeros(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,20 @@ def sort_rows(matrix: Floats) -> Sorted:
 
 
 def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, ...]) -> Floats:
-    """Quantiles [Q, R] of sorted rows [R, K] with their weights; NaN for a row without weight."""
-    reached = np.cumsum(weight, axis=1)
-    whole = reached[:, -1]
+    """Quantiles [Q, R] of sorted rows [R, K] whose weights sum to 1; NaN for a row of weights 0.
+
+    All rows are searched at once: laid end to end, their running weight never falls.
+    """
+    width = values.shape[1]
+    reached = np.cumsum(weight.reshape(-1))
+    ends = reached[width - 1 :: width]
+    begins = np.concatenate((_ZERO, ends[:-1]))
+    whole = ends - begins
     targets = np.array([q - _SPLIT for q in quantiles] + [q + _SPLIT for q in quantiles])
-    below = reached < (targets[:, None] * whole)[:, :, None]
-    column = np.minimum(np.count_nonzero(below, axis=2), values.shape[1] - 1)
-    ends = values.ravel().take(column + np.arange(0, values.size, values.shape[1]))
-    middle = (ends[: len(quantiles)] + ends[len(quantiles) :]) / 2
-    middle[:, whole <= 0] = np.nan
+    found = np.searchsorted(reached, targets[:, None] * whole + begins)
+    both = values.reshape(-1).take(np.minimum(found, np.arange(width - 1, values.size, width)))
+    middle = (both[: len(quantiles)] + both[len(quantiles) :]) / 2
+    middle[:, whole <= _SPLIT] = np.nan
     return np.asarray(middle)
 
 

@@ -28,7 +28,7 @@ class Rules:
     receipt_half_life_s: float = 10.0
     told_half_life_s: float = 60.0
     freshness_min: float = 1 / 16  # a quiet leg counts little, but counts
-    liquidity_min: float = 1 / 4  # the least, and what an unknown volume counts
+    liquidity_min: float = 0.1  # the least, and what an unknown volume counts
     converted_factor: float = 0.75  # a leg that rests on a rate errs with the rate
     venue_share_max: float = 0.4  # of a feed's weight; below a half so that one venue holds no majority
 

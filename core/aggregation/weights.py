@@ -15,9 +15,10 @@ cannot be under it, with two venues, both get half; a single venue has all.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.aggregation.estimates import Floats
 from core.aggregation.markets import Bools, Markets
@@ -45,26 +46,22 @@ def cap_venues(markets: Markets, weight: Floats, rules: Rules) -> Floats:
     the cap is c / (1 - c) of the rest; with two over, c / (1 - 2 c) of the rest.
     """
     feeds = weight.shape[0]
-    sums = np.bincount(markets.cell.ravel(), weight.ravel(), feeds * max(len(markets.venues), 1))
-    totals = sums.astype(np.float64, copy=False).reshape(feeds, -1)
+    totals = np.bincount(markets.cell.ravel(), weight.ravel(), feeds * markets.cells).reshape(feeds, -1)
     limit = _venue_limit(totals, rules.venue_share_max)
     factor = np.minimum(1.0, limit[:, None] / np.maximum(totals, _TINY))
     capped = weight * factor.ravel().take(markets.cell)
-    whole = (totals * factor).sum(axis=1, keepdims=True)
-    return np.asarray(capped / np.maximum(whole, _TINY))
+    return np.asarray(capped / np.maximum(capped.sum(axis=1, keepdims=True), _TINY))
 
 
-def _venue_limit(totals: Floats, share: float) -> Floats:
+def _venue_limit(totals: NDArray[Any], share: float) -> Floats:
     """The most weight [F] that a venue may have, inf where none is over its share."""
-    if totals.shape[1] < 2:
-        return np.full(len(totals), np.inf)
-    ordered = np.partition(totals, (-2, -1), axis=1)
-    largest, second = ordered[:, -1], ordered[:, -2]
-    whole = totals.sum(axis=1)
-    cap = np.maximum(share, 1 / np.maximum(np.count_nonzero(totals, axis=1), 1))
-    one_over = cap * (whole - largest) / np.maximum(1 - cap, _TINY)
-    two_over = cap * (whole - largest - second) / np.maximum(1 - 2 * cap, _TINY)
+    ordered = np.sort(totals, axis=1)
+    third, second, largest = ordered[:, -3], ordered[:, -2], ordered[:, -1]
+    whole = ordered.sum(axis=1)
+    cap = np.where(third > 0, share, 0.5)
+    one_over = cap / (1 - cap) * (whole - largest)
+    two_over = share / (1 - 2 * share) * (whole - largest - second)
     # Two equal venues: what the last bit of a sum says must not put the second one over.
     limit = np.where(second <= one_over * (1 + 1e-9), one_over, two_over)
-    limit[largest <= cap * whole] = np.inf
+    limit[(largest <= cap * whole) | (second <= 0)] = np.inf
     return np.asarray(limit)

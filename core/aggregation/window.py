@@ -117,7 +117,7 @@ class Window:
             held_since=self._held_since.reshape(shape),
             heard_at=self._heard,
             lag_s=self._venue_received - self._venue_told,
-            buckets=self._buckets.sums.reshape(self.rules.buckets, 4, *shape),
+            sums=self._buckets.sums.reshape(4, *shape),
             since=self._buckets.since,
         )
 

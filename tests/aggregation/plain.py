@@ -200,7 +200,7 @@ def estimate(window: PlainWindow, at: float) -> tuple[list[FeedResult], dict[str
     """One result a feed, and the rates."""
     window.at = max(window.at, at)
     judged = [judge(window, leg, at) for leg in window.legs]
-    rates = solve_rates(window.legs, judged, at, window.rules)
+    rates = solve_rates(window.legs, judged)
     results, first = [], 0
     for feed in window.feeds:
         own = slice(first, first + len(feed.legs))
@@ -233,26 +233,26 @@ def freshness(rules: Rules, leg: PlainLeg, at: float) -> float:
     return max(by_receipt * 0.5 ** (leg.age_s(at) / rules.told_half_life_s), rules.freshness_min)
 
 
-def solve_rates(legs: list[PlainLeg], judged: list[LegReason], at: float, rules: Rules) -> dict[str, float]:
+def solve_rates(legs: list[PlainLeg], judged: list[LegReason]) -> dict[str, float]:
     """Dollars per unit of every currency with a path, by reweighted least squares on the logs."""
     currencies = {"USD"} | {leg.quote for leg in legs} | {leg.base for leg in legs if leg.base in STABLECOINS}
     edges = []
     for leg, reason in zip(legs, judged, strict=True):
         if leg.base in currencies and reason == LegReason.USED:
-            edges.append((leg.base, leg.quote, math.log(leg.price), freshness(rules, leg, at)))
+            edges.append((leg.base, leg.quote, math.log(leg.price)))
     reached = {"USD"}
     for _ in currencies:
-        for base, quote, _, _ in edges:
+        for base, quote, _ in edges:
             if base in reached or quote in reached:
                 reached |= {base, quote}
     unknown = sorted(reached - {"USD"})
     edges = [edge for edge in edges if edge[0] in reached]
     logs = dict.fromkeys(reached, 0.0)
-    weights = [edge[3] for edge in edges]
-    for _ in range(10):
+    weights = [1.0 for _ in edges]
+    for _ in range(6):
         logs = {"USD": 0.0, **_least_squares(unknown, edges, weights)}
-        residuals = [abs(log - logs[base] + logs[quote]) for base, quote, log, _ in edges]
-        weights = [edge[3] / max(r, 1e-5) for edge, r in zip(edges, residuals, strict=True)]
+        residuals = [abs(log - logs[base] + logs[quote]) for base, quote, log in edges]
+        weights = [max(residual, 1e-4) ** -1.5 for residual in residuals]
     return {currency: math.exp(log) for currency, log in logs.items()}
 
 
@@ -407,14 +407,14 @@ def _later(known: float | None, new: float | None) -> float | None:
 
 
 def _least_squares(
-    unknown: list[str], edges: list[tuple[str, str, float, float]], weights: list[float]
+    unknown: list[str], edges: list[tuple[str, str, float]], weights: list[float]
 ) -> dict[str, float]:
     """Normal equations, solved by Gaussian elimination."""
     n = len(unknown)
     rows = [[0.0] * (n + 1) for _ in range(n)]
     for i in range(n):
         rows[i][i] = 1e-9
-    for (base, quote, log, _), weight in zip(edges, weights, strict=True):
+    for (base, quote, log), weight in zip(edges, weights, strict=True):
         signs = [(c == base) - (c == quote) for c in unknown]
         for i in range(n):
             for j in range(n):
