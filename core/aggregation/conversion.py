@@ -34,11 +34,13 @@ class Graph:
     """E edges on N currencies and the dollar.
 
     `rows` [E, N + 1]: +1 at an edge's base and -1 at its quote among the currencies but the dollar; the last
-    column is for its log price. `links` [E, (N + 1)^2] marks the two currencies of an edge in a flat matrix.
+    column is for its log price. `links` [E, (N + 1)^2] marks the two currencies of an edge in a flat matrix;
+    `ridge` [N, N] is added to the matrix of every solve.
     """
 
     rows: Floats
     links: Floats
+    ridge: Floats
 
     @classmethod
     def of(cls, markets: Markets) -> Graph:
@@ -51,7 +53,7 @@ class Graph:
         links = np.zeros((edges, currencies * currencies))
         links[each, markets.edge_base * currencies + markets.edge_quote] = 1
         links[each, markets.edge_quote * currencies + markets.edge_base] = 1
-        return cls(np.roll(rows, -1, axis=1), links)
+        return cls(np.roll(rows, -1, axis=1), links, np.eye(currencies - 1) * _RIDGE)
 
 
 def solve_rates(graph: Graph, price: Floats, live: Bools) -> Floats:
@@ -75,12 +77,11 @@ def _fit(graph: Graph, edge: Floats, present: Floats) -> Floats:
     rows, free = graph.rows.copy(), graph.rows.shape[1] - 1
     rows[:, free] = edge
     squares = (rows[:, :, None] * rows[:, None, :]).reshape(len(edge), -1)
-    ridge = np.eye(free) * _RIDGE
-    signs = np.append(np.zeros(free), -1.0)
+    signs = np.full(free + 1, -1.0)
     weight = present
     for _ in range(_ROUNDS):
         normal = (weight @ squares).reshape(free + 1, free + 1)
-        signs[:free] = np.linalg.solve(normal[:free, :free] + ridge, normal[:free, free])
+        signs[:free] = np.linalg.solve(normal[:free, :free] + graph.ridge, normal[:free, free])
         residual = np.maximum(np.abs(rows @ signs), _RESIDUAL_MIN)
         weight = present / (residual * np.sqrt(residual))
     return signs[:free]
