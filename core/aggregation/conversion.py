@@ -8,10 +8,10 @@ iteratively reweighted least squares: after each solve an edge weighs 1 / residu
 as at least 1 bp. Edges that agree to a basis point are averaged; one that disagrees loses its say faster than
 its distance grows, so that with three or more paths to a currency one wrong edge of any size moves it by less
 than half a basis point beyond the others. (Two paths that disagree have no majority: the rate lies between
-them.) Plain least absolute deviations, 1 / residual, is slower by far to let go of a gross error: at ten
-rounds a price of twice its worth still shifted rates by percents. Every live edge starts with the same
-weight, for the same reason. The rounds are few and fixed, with no randomness and no early stop: the same
-edges give the same rates. A currency without a path to the dollar has no rate.
+them.) Plain least absolute deviations, 1 / residual, is slower to let go: in trials ten rounds of it still
+left rates off by percents where one edge was grossly wrong. Every live edge starts with the same weight, for
+the same reason. The rounds are few and fixed, with no randomness and no early stop: the same edges give the
+same rates. A currency without a path to the dollar has no rate.
 """
 
 from __future__ import annotations
