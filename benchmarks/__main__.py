@@ -4,7 +4,8 @@ Knows names and the form of a row:
 
     name, figure, unit            what was measured
     baseline, baseline_name       the same unit of something simpler in the same run, or None
-    ratio                         how many times better than the baseline, under 1 if worse, or None
+    ratio                         how many times better than the baseline, under 1 if worse (of memory: how
+                                  many times the baseline), or None
     target                        what the figure or the ratio must be, below; a number is a figure's upper
                                   bound; or None
 
@@ -23,7 +24,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,23 @@ COLUMNS = ("", "measured", "baseline", "ratio", "target", "met")
 _BOUND = re.compile(r"(<=|>=|<|>|under|at least)\s*([\d.,]+)\s*(x\b)?")
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(
+    words: Sequence[str] | None = None,
+    benchmarks: Mapping[str, str] = BENCHMARKS,
+    artifacts: Path = ARTIFACTS,
+) -> int:
     """Run what was asked for; 1 if a benchmark could not be run."""
-    asked = _arguments(words)
-    configure_logging("benchmarks", "WARNING", "text")
+    asked = _arguments(words, benchmarks)
     machine = machine_line()
     print(machine, flush=True)
-    results = [_run(name, asked.quick, machine) for name in _chosen(asked)]
+    artifacts.mkdir(exist_ok=True)
+    results = []
+    for name in _chosen(asked, benchmarks):
+        print(f"{name}: {benchmarks[name]} ...", file=sys.stderr, flush=True)
+        document = measured(name, asked.quick, machine)
+        (artifacts / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+        print(f"{name}: {document['took_s']} s", file=sys.stderr, flush=True)
+        results.append(document["rows"])
     print()
     print(table([row for rows in results for row in rows]))
     if asked.quick:
@@ -63,30 +74,31 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(any("error" in row for rows in results for row in rows))
 
 
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    listed = "\n".join(f"  {name:12} {title}" for name, title in BENCHMARKS.items())
+def _arguments(words: Sequence[str] | None, benchmarks: Mapping[str, str]) -> argparse.Namespace:
+    listed = "\n".join(f"  {name:12} {title}" for name, title in benchmarks.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure Chrono's claims about speed, each beside a baseline in the same run.",
-        epilog=f"benchmarks:\n{listed}\n\nThey want the whole machine: stop a running Chrono first. Results are"
-        f" also written to {ARTIFACTS.relative_to(ARTIFACTS.parents[1])}/NAME.json. The exit code is 1 if a"
-        " benchmark failed; a missed target is told in the table only.",
+        epilog=f"benchmarks:\n{listed}\n\n"
+        "They want the whole machine: stop a running Chrono first. Results are also written to\n"
+        "benchmarks/artifacts/NAME.json. The exit code is 1 if a benchmark failed; a missed target is told\n"
+        "in the table only.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="run these only")
     parser.add_argument("--quick", action="store_true", help="see that each works: a minute, rough figures")
     parser.add_argument("--long", action="store_true", help="memory too, which takes 20 minutes")
     asked = parser.parse_args(words)
-    unknown = set(asked.names) - BENCHMARKS.keys()
+    unknown = set(asked.names) - benchmarks.keys()
     if unknown:
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(benchmarks)}")
     return asked
 
 
-def _chosen(asked: argparse.Namespace) -> list[str]:
+def _chosen(asked: argparse.Namespace, benchmarks: Mapping[str, str]) -> list[str]:
     if asked.names:
-        return [name for name in BENCHMARKS if name in asked.names]
-    return [name for name in BENCHMARKS if asked.long or name not in LONG]
+        return [name for name in benchmarks if name in asked.names]
+    return [name for name in benchmarks if asked.long or name not in LONG]
 
 
 def machine_line() -> str:
@@ -106,27 +118,22 @@ def _processor() -> str:
     return found.group(1) if found else platform.machine()
 
 
-def _run(name: str, quick: bool, machine: str) -> list[Row]:
-    print(f"{name}: {BENCHMARKS[name]} ...", file=sys.stderr, flush=True)
+def measured(name: str, quick: bool, machine: str) -> dict[str, Any]:
+    """A benchmark's rows and what they were measured under."""
     load, began = os.getloadavg()[0], time.monotonic()
     try:
         rows: list[Row] = importlib.import_module(f"benchmarks.{name}").run(quick)
     except Exception as error:  # noqa: BLE001  # the others are still worth running
         traceback.print_exc()
         rows = [failed(name, error)]
-    took_s = time.monotonic() - began
-    print(f"{name}: {took_s:.0f} s", file=sys.stderr, flush=True)
-    ARTIFACTS.mkdir(exist_ok=True)
-    document = {
+    return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine,
         "load_before": load,
         "quick": quick,
-        "took_s": round(took_s, 1),
+        "took_s": round(time.monotonic() - began, 1),
         "rows": [{**row, "met": met(row)} for row in rows],
     }
-    (ARTIFACTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
-    return rows
 
 
 def failed(name: str, error: Exception) -> Row:
@@ -162,13 +169,15 @@ def table(rows: Sequence[Row]) -> str:
     """The rows as aligned text."""
     cells = [COLUMNS, *map(_cells, rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
-    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    padded = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells
+    ]
     return "\n".join([padded[0].rstrip(), "-" * len(padded[0]), *(line.rstrip() for line in padded[1:])])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     if "error" in row:
-        return (row["name"], "FAILED", row["error"].splitlines()[0][:80], "", "", "no")
+        return (row["name"], "FAILED", row["error"].splitlines()[0][:80], "", "", "NO")
     unit, target = row["unit"], row["target"]
     baseline = "" if row["baseline"] is None else f"{_short(row['baseline'])} {unit} ({row['baseline_name']})"
     if isinstance(target, int | float):
@@ -191,4 +200,5 @@ def _short(figure: float) -> str:
 
 
 if __name__ == "__main__":
+    configure_logging("benchmarks", "WARNING", "text")
     sys.exit(main())

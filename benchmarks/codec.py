@@ -26,7 +26,7 @@ from core.keys import LocalSigner, verify
 
 TICKS = 1_000
 AT = 1_800_000_000.0
-TARGET_MS = 3.0
+TARGET = "< 3 ms"
 
 
 def run(quick: bool = False) -> list[dict[str, object]]:
@@ -49,7 +49,9 @@ def run(quick: bool = False) -> list[dict[str, object]]:
         plain += _times(lambda: decode(sealed), 2 if quick else 5)
         making += _times(lambda: signer.private_key.sign(encode(batch)), 2 if quick else 5)
     return [
-        _row(f"verify and decode {TICKS:,} ticks, {len(sealed):,} bytes", ours, plain, f"< {TARGET_MS:.0f} ms"),
+        _row(
+            f"verify and decode {TICKS:,} ticks, {len(sealed):,} bytes", ours, plain, f"< {TARGET_MS:.0f} ms"
+        ),
         _row(f"encode and sign {TICKS:,} ticks", making, None, None),
     ]
 

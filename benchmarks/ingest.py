@@ -28,7 +28,6 @@ import asyncpg
 import numpy as np
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from numpy.typing import NDArray
 
 from benchmarks.copy_baseline import BATCH_ROWS, CHUNK_ROWS, Row, bare_copy
@@ -160,8 +159,8 @@ def _senders(load: Sequence[Drafts]) -> Iterator[list[Connection]]:
     ends, processes = [], []
     for drafts in load:
         ours, theirs = spawn.Pipe()
-        pem = drafts.private_key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        process = spawn.Process(target=_serve_sender, args=(theirs, pem, drafts.encoded), daemon=True)
+        key = drafts.private_key.private_bytes_raw()
+        process = spawn.Process(target=_serve_sender, args=(theirs, key, drafts.encoded), daemon=True)
         process.start()
         ends.append(ours)
         processes.append(process)

@@ -1,4 +1,4 @@
-"""A core alone in a process of its own (`chrono serve`): started, killed, and started again on one database."""
+"""A core alone in a process of its own, `chrono serve`: started, killed, started again on one database."""
 
 from __future__ import annotations
 

@@ -53,12 +53,8 @@ def test_a_target_is_met_or_not(
 
 
 def test_a_benchmark_that_fails_is_a_row_and_an_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "ARTIFACTS", tmp_path / "benchmarks" / "artifacts")
-    (tmp_path / "benchmarks").mkdir()
-    monkeypatch.setitem(command.BENCHMARKS, "absent", "no such module")
-    assert command.main(["absent"]) == 1
+    assert command.main(["absent"], {"absent": "no such module"}, tmp_path) == 1
     assert "FAILED" in capsys.readouterr().out
-    document = json.loads((tmp_path / "benchmarks" / "artifacts" / "absent.json").read_text())
-    assert document["rows"][0]["met"] is False
+    assert json.loads((tmp_path / "absent.json").read_text())["rows"][0]["met"] is False
