@@ -49,9 +49,7 @@ def run(quick: bool = False) -> list[dict[str, object]]:
         plain += _times(lambda: decode(sealed), 2 if quick else 5)
         making += _times(lambda: signer.private_key.sign(encode(batch)), 2 if quick else 5)
     return [
-        _row(
-            f"verify and decode {TICKS:,} ticks, {len(sealed):,} bytes", ours, plain, f"< {TARGET_MS:.0f} ms"
-        ),
+        _row(f"verify and decode {TICKS:,} ticks, {len(sealed):,} bytes", ours, plain, TARGET),
         _row(f"encode and sign {TICKS:,} ticks", making, None, None),
     ]
 
