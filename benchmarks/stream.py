@@ -48,7 +48,7 @@ def run(quick: bool = False) -> list[dict[str, object]]:
             "unit": "ms",
             "baseline": round(_at(bare, share), 2),
             "baseline_name": "bare broadcast of one frame",
-            "ratio": round(_at(ours, share) / _at(bare, share), 2),
+            "ratio": round(_at(bare, share) / _at(ours, share), 2),
             "target": TARGET_MS if label == "p99" else None,
         }
         for label, share in (("p99", 0.99), ("p50", 0.50))

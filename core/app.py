@@ -147,10 +147,13 @@ class _Core:
         live = 0 if latest is None else int(np.count_nonzero(latest.state == FeedState.LIVE))
         late_s = float("inf") if latest is None else time.time() - latest.at
         bus_up = not isinstance(self.bus, RedisBus) or self.bus.connected
+        # Housekeeping looks every half minute; the store of ticks knows at once.
+        away = self.database == "ok" and not self.ticks.connected
+        database = "the store of ticks is not connected" if away else self.database
         return {
             "estimates": (late_s < LATE_PASS_S, f"the last pass was {late_s:.1f} s ago"),
             "feeds": (live > 0, f"{live} feeds are live"),
-            "database": (self.database == "ok", self.database),
+            "database": (database == "ok", database),
             "bus": (bus_up, "connected" if bus_up else "Redis is away"),
         }
 
