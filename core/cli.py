@@ -186,6 +186,7 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
 @app.command()
 def collect(data_dir: DataDir = None) -> None:
     """Run a collector alone: it asks the venues and posts signed batches to CHRONO_CORE_URL."""
+    from chrono.polling import Pace
     from core.collect import collect as run_collector
 
     settings = load_settings(data_dir=data_dir)
@@ -201,6 +202,8 @@ def collect(data_dir: DataDir = None) -> None:
             venues=settings.venues,
             legs=[Leg.parse(leg) for leg in settings.legs] or LEGS,
             base_urls=settings.venue_urls,
+            pace=Pace(ticker_interval_s=settings.poll_interval_s),
+            spool_batches=settings.spool_batches,
         ),
     )
 
