@@ -34,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they print local variables, and those may be secrets
 )
 keys_app = typer.Typer(help="Collector keys (Ed25519).", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")

@@ -29,7 +29,7 @@ from chrono.venue_state import VenueState
 from chrono.venues import VENUE_ADAPTERS
 from chrono.venues.adapter import Request, VenueAdapter
 
-DRAIN_S: Final = 2.0
+DRAIN_S: Final = 1.0
 POST_TIMEOUT_S: Final = 10.0
 SLEEP_S_MAX: Final = 1.0  # so that a clock that was set back is noticed
 QUIET_S: Final = 60.0

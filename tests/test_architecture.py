@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.log": (),
     "core.lifecycle": (),
     "core.net": ("chrono",),
+    "core.tasks": (),
     "core.volumes": ("chrono", "core.columns"),
     "core.settings": ("chrono", "core.log"),
     "core.collect": ("chrono",),
