@@ -6,6 +6,7 @@ The only place where storage, bus and API meet.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -39,6 +40,7 @@ from core.rounds import FrozenRounds
 from core.settings import Settings
 from core.storage.estimates import PostgresEstimateStore
 from core.storage.maintenance import Retention, maintain
+from core.storage.market import claim_market
 from core.storage.metrics import StorageMetrics
 from core.storage.migrate import migrate
 from core.storage.pool import connect_pool, connector, unavailable_when_down
@@ -83,6 +85,8 @@ async def run_core(
             started(port)
 
         await parts.publisher.make_pass(time.time())
+        gc.collect()
+        gc.freeze()  # what was built once is never garbage: full collections get short
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(work)
@@ -164,6 +168,7 @@ class _Core:
                 async with pool.acquire() as connection:
                     if not self.prepared.is_set():
                         applied = await migrate(connection)
+                        await claim_market(connection, settings.market)
                         log.info("database_ready", migrations_applied=len(applied))
                     await maintain(connection, time.time(), retention)
         except StoreUnavailable as error:

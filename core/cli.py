@@ -137,7 +137,9 @@ def replay(
     from core.recorded import RecordedMarket
     from core.up import run_replay
 
-    settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir)
+    # The children's events would tear the progress bar: only warnings are logged on a terminal.
+    level = "WARNING" if err.is_terminal else None
+    settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir, log_level=level)
     market = RecordedMarket.read(file, speed)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"))
     with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
@@ -184,6 +186,7 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
 @app.command()
 def collect(data_dir: DataDir = None) -> None:
     """Run a collector alone: it asks the venues and posts signed batches to CHRONO_CORE_URL."""
+    from chrono.polling import Pace
     from core.collect import collect as run_collector
 
     settings = load_settings(data_dir=data_dir)
@@ -199,6 +202,8 @@ def collect(data_dir: DataDir = None) -> None:
             venues=settings.venues,
             legs=[Leg.parse(leg) for leg in settings.legs] or LEGS,
             base_urls=settings.venue_urls,
+            pace=Pace(ticker_interval_s=settings.poll_interval_s),
+            spool_batches=settings.spool_batches,
         ),
     )
 
