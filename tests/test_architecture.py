@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.lifecycle": (),
     "core.net": ("chrono",),
     "core.volumes": ("chrono", "core.columns"),
+    "core.trades": ("chrono", "core.columns"),
+    "core.routes": ("chrono", "core.columns", "core.ports"),
     "core.settings": ("chrono", "core.log"),
     "core.collect": ("chrono",),
     "core.simulator": ("chrono", "core.simulator"),
@@ -114,7 +116,7 @@ def test_the_kernel_uses_the_standard_library_and_httpx_in_one_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["chrono", "core.aggregation", "core.ftso", "core.columns", "core.messages"]
+    "package", ["chrono", "core.aggregation", "core.ftso", "core.columns", "core.messages", "core.trades"]
 )
 def test_pure_rooms_open_no_socket_read_no_clock_and_draw_no_entropy(package: str) -> None:
     for name, tree in everything():
