@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.storage": ("chrono", "core.aggregation", "core.columns", "core.ports", "core.storage"),
     "core.bus": ("chrono", "core.ports"),
     "core.keys": ("chrono",),
+    "core.rotation": ("chrono",),
     "core.log": (),
     "core.lifecycle": (),
     "core.net": ("chrono",),
