@@ -1,4 +1,4 @@
-"""`chrono keys rotate` as an operator uses it: beside a running core, and with a core that says what a test wants."""
+"""`chrono keys rotate` as an operator uses it, beside a real core and one that says what a test wants."""
 
 from __future__ import annotations
 
