@@ -6,6 +6,7 @@ The only place where storage, bus and API meet.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -40,6 +41,7 @@ from core.routes import RouteMetrics, Routes
 from core.settings import Settings
 from core.storage.estimates import PostgresEstimateStore
 from core.storage.maintenance import Retention, maintain
+from core.storage.market import claim_market
 from core.storage.metrics import StorageMetrics
 from core.storage.migrate import migrate
 from core.storage.pool import connect_pool, connector, unavailable_when_down
@@ -85,6 +87,8 @@ async def run_core(
             started(port)
 
         await parts.publisher.make_pass(time.time())
+        gc.collect()
+        gc.freeze()  # what was built once is never garbage: full collections get short
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(work)
@@ -147,10 +151,13 @@ class _Core:
         live = 0 if latest is None else int(np.count_nonzero(latest.state == FeedState.LIVE))
         late_s = float("inf") if latest is None else time.time() - latest.at
         bus_up = not isinstance(self.bus, RedisBus) or self.bus.connected
+        # Housekeeping looks every half minute; the store of ticks knows at once.
+        away = self.database == "ok" and not self.ticks.connected
+        database = "the store of ticks is not connected" if away else self.database
         return {
             "estimates": (late_s < LATE_PASS_S, f"the last pass was {late_s:.1f} s ago"),
             "feeds": (live > 0, f"{live} feeds are live"),
-            "database": (self.database == "ok", self.database),
+            "database": (database == "ok", database),
             "bus": (bus_up, "connected" if bus_up else "Redis is away"),
         }
 
@@ -165,6 +172,7 @@ class _Core:
                 async with pool.acquire() as connection:
                     if not self.prepared.is_set():
                         applied = await migrate(connection)
+                        await claim_market(connection, settings.market)
                         log.info("database_ready", migrations_applied=len(applied))
                     await maintain(connection, time.time(), retention)
         except StoreUnavailable as error:

@@ -137,7 +137,9 @@ def replay(
     from core.recorded import RecordedMarket
     from core.up import run_replay
 
-    settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir)
+    # The children's events would tear the progress bar: only warnings are logged on a terminal.
+    level = "WARNING" if err.is_terminal else None
+    settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir, log_level=level)
     market = RecordedMarket.read(file, speed)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"))
     with Progress(*columns, TimeRemainingColumn(), console=err) as progress:

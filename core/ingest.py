@@ -60,7 +60,9 @@ class IngestMetrics:
         )
         self.age = Histogram(
             "chrono_ingest_tick_age_seconds",
-            "Newest tick's receipt by its collector until its batch is in the window",
+            "From the newest tick of a batch until it is in the window: since its receipt by the collector,"
+            " and since the venue's own time of it",
+            ["since"],
             registry=registry,
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
         )
@@ -143,7 +145,10 @@ class Ingest:
                 self._window.hear(report.venue, at)
         if len(ticks):
             self._window.apply(ticks, at, route)
-            self._metrics.age.observe(max(0.0, at - int(ticks.rows["received_ms"].max()) / 1000))
+            for since, column in (("receipt", "received_ms"), ("event", "event_ms")):
+                newest_ms = int(ticks.rows[column].max())
+                if newest_ms:
+                    self._metrics.age.labels(since).observe(max(0.0, at - newest_ms / 1000))
             self._on_ticks()
 
     def _count(self, receipt: Receipt) -> None:

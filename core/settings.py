@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         75, gt=0, lt=90, description="commit instant after the start of a voting epoch"
     )
     tick_retention_days: int = Field(7, ge=1, le=3650, description="ticks are dropped after")
-    estimate_retention_days: int = Field(30, ge=1, le=3650, description="single estimates are dropped after")
+    estimate_retention_days: int = Field(30, ge=8, le=3650, description="single estimates are dropped after")
     stream_clients: int = Field(1_000, ge=1, le=100_000, description="WebSocket clients at once")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
