@@ -33,12 +33,18 @@ async def only(house: House, name: str) -> bool:
     return {leg["route"] for leg in legs.values()} == {name} and served[name] == len(FEW)
 
 
+async def off_truth(house: House) -> float:
+    """How far the estimate is from what the market knows, as a ratio; venues lag by up to half a second."""
+    price = float((await house.price("BTC/USD"))["price"])
+    return abs(price / await house.truth("BTC/USD") - 1)
+
+
 @pytest.mark.parametrize("lost", ["test", "edge"])
 async def test_losing_either_collector_changes_no_estimate(house: House, lost: str) -> None:
     left = "edge" if lost == "test" else "test"
     async with house.second_collector("edge", FEW) as edge_stop:
         await house.until(lambda: both_serve(house))
-        before = float((await house.price("BTC/USD"))["price"]) / await house.truth("BTC/USD")
+        assert await off_truth(house) < 0.002
         (house.collector_stop if lost == "test" else edge_stop).set()
         states: set[str] = set()
 
@@ -47,13 +53,15 @@ async def test_losing_either_collector_changes_no_estimate(house: House, lost: s
             return await only(house, left)
 
         await house.until(taken_over)
-        price = await house.price("BTC/USD")
-        after = float(price["price"]) / await house.truth("BTC/USD")
         assert states == {"live"}
-        assert price["venues_used"] == 5
-        assert after == pytest.approx(before, rel=0.0005)
-        routes = await house.routes()
-        assert routes[lost]["silent_s"] >= routes[left]["silent_s"]
+        assert (await house.price("BTC/USD"))["venues_used"] == 5
+        assert await off_truth(house) < 0.002
+
+        async def the_lost_one_is_older() -> bool:
+            routes = await house.routes()
+            return bool(routes[lost]["silent_s"] > 2 > routes[left]["silent_s"])
+
+        await house.until(the_lost_one_is_older)
 
 
 async def test_two_collectors_are_one_of_each_venue_in_an_estimate(house: House) -> None:
