@@ -16,7 +16,7 @@ from typing import Final
 import asyncpg
 import numpy as np
 import structlog
-from prometheus_client import CollectorRegistry, Info
+from prometheus_client import CollectorRegistry, Counter, Info
 
 import core
 from chrono.errors import ChronoError
@@ -37,6 +37,7 @@ from core.portal import STATIC
 from core.ports import StoreUnavailable
 from core.publish import Publisher, PublishMetrics
 from core.rounds import FrozenRounds
+from core.routes import RouteMetrics, Routes
 from core.settings import Settings
 from core.storage.estimates import PostgresEstimateStore
 from core.storage.maintenance import Retention, maintain
@@ -48,6 +49,7 @@ from core.storage.rounds import PostgresRoundStore
 from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
 from core.tasks import TaskMetrics, keep_running
+from core.trades import NewTrades
 from core.venue_board import Board, BoardMetrics
 from core.volumes import VolumeBook
 
@@ -112,6 +114,7 @@ class _Core:
     window: Window
     volumes: VolumeBook
     board: Board
+    routes: Routes
     bus: InProcessBus | RedisBus
     ticks: PostgresTickStore
     estimates: PostgresEstimateStore
@@ -131,6 +134,7 @@ class _Core:
             rounds=self.rounds,
             volumes=self._traded,
             venues=self.board.reports,
+            routes=self.routes,
             bus=self.bus,
             ready=self.ready,
             clock=time.time,
@@ -183,14 +187,19 @@ class _Core:
 
 
 class _Windows:
-    """The window of the estimates and the book of volumes, as ingest sees them."""
+    """The window of the estimates and the book of volumes, as ingest sees them; each trade counts once."""
 
-    def __init__(self, window: Window, volumes: VolumeBook) -> None:
-        self._window, self._volumes = window, volumes
+    def __init__(self, window: Window, volumes: VolumeBook, registry: CollectorRegistry) -> None:
+        self._window, self._volumes, self._new_trades = window, volumes, NewTrades()
+        self._repeated = Counter(
+            "chrono_trades_repeated", "Trades that an earlier batch had told", registry=registry
+        )
 
-    def apply(self, ticks: TickColumns, at: float) -> None:
-        self._window.apply(ticks, at)
-        self._volumes.apply(ticks, at)
+    def apply(self, ticks: TickColumns, at: float, route: int) -> None:
+        new = self._new_trades.of(ticks)
+        self._repeated.inc(len(ticks) - len(new))
+        self._window.apply(new, at, route)
+        self._volumes.apply(new, at)
 
     def hear(self, venue: str, at: float) -> None:
         self._window.hear(venue, at)
@@ -202,6 +211,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     )
     storage_metrics = StorageMetrics(registry)
     window, volumes, board = Window(), VolumeBook(), Board(BoardMetrics(registry))
+    routes = Routes(window.routes, RouteMetrics(registry))
     bus: InProcessBus | RedisBus = (
         InProcessBus(registry)
         if settings.redis_url is None
@@ -229,15 +239,16 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     ingest = Ingest(
         ring=KnownKeys(settings.known_keys_file).ring,
         verify=verify,
-        window=_Windows(window, volumes),
+        window=_Windows(window, volumes, registry),
         board=board,
+        routes=routes,
         store=ticks,
         metrics=IngestMetrics(registry),
         freshness_s=settings.freshness_s,
         on_ticks=publisher.poke,
     )
     venues = PostgresVenueStore(pool, storage_metrics)
-    return _Core(window, volumes, board, bus, ticks, estimates, venues, publisher, rounds, ingest)
+    return _Core(window, volumes, board, routes, bus, ticks, estimates, venues, publisher, rounds, ingest)
 
 
 @asynccontextmanager

@@ -276,6 +276,41 @@ def keys_revoke(
     out.print(f"revoked {key.key_id.hex()} {key.name}", highlight=False)
 
 
+@keys_app.command("rotate")
+def keys_rotate(
+    name: Annotated[str, typer.Option(help="The collector, as in `chrono keys list`.")] = "local",
+    check: Annotated[bool, typer.Option("--check", help="Say which steps are done.")] = False,
+    core_url: Annotated[
+        str | None, typer.Option(help="The running core; without it the settings' own.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print the steps that rotate a collector's key without a gap; nothing is changed.
+
+    With --check each step is looked up in the files and at the running core; exits 1 while one is left.
+    """
+    from core.check import heard_routes
+    from core.rotation import Facts, find_rotation, steps
+
+    settings = load_settings(data_dir=data_dir, core_url=core_url)
+    folder, key_file = settings.known_keys_file.parent, settings.private_key_file
+    rotation = find_rotation(name, KnownKeys(settings.known_keys_file).read(), folder, finished=check)
+    silent_s, detail = asyncio.run(heard_routes(settings)) if check else (None, "the core was not asked")
+    local = load_private_key(key_file).key_id.hex() if key_file.exists() else None
+    left = False
+    for number, step in enumerate(steps(rotation, Facts(key_file, local, silent_s, detail)), 1):
+        mark = f"{'done ' if step.done else 'to do'} " if check else ""
+        out.print(f"{number}. {mark}{step.what}", highlight=False, markup=False, soft_wrap=True)
+        if check:
+            out.print(f"   {step.found}", highlight=False, markup=False, soft_wrap=True)
+        if not check or (not step.done and not left):
+            for command in step.commands:
+                out.print(f"   $ {command}", highlight=False, markup=False, soft_wrap=True)
+        left = left or not step.done
+    if check and left:
+        raise typer.Exit(1)
+
+
 def _announce(url: str, data_dir: str) -> None:
     out.print(f"\n  Chrono is up: [bold]{url}[/bold]")
     out.print(f"  API docs {url}/docs, data in {data_dir}, Ctrl-C stops.\n", soft_wrap=True)

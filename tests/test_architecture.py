@@ -28,11 +28,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.storage": ("chrono", "core.aggregation", "core.columns", "core.ports", "core.storage"),
     "core.bus": ("chrono", "core.ports"),
     "core.keys": ("chrono",),
+    "core.rotation": ("chrono",),
     "core.log": (),
     "core.lifecycle": (),
     "core.net": ("chrono",),
     "core.tasks": (),
     "core.volumes": ("chrono", "core.columns"),
+    "core.trades": ("chrono", "core.columns"),
+    "core.routes": ("chrono", "core.columns", "core.ports"),
     "core.settings": ("chrono", "core.log"),
     "core.collect": ("chrono",),
     "core.simulator": ("chrono", "core.simulator"),
@@ -115,7 +118,7 @@ def test_the_kernel_uses_the_standard_library_and_httpx_in_one_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["chrono", "core.aggregation", "core.ftso", "core.columns", "core.messages"]
+    "package", ["chrono", "core.aggregation", "core.ftso", "core.columns", "core.messages", "core.trades"]
 )
 def test_pure_rooms_open_no_socket_read_no_clock_and_draw_no_entropy(package: str) -> None:
     for name, tree in everything():
