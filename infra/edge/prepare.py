@@ -1,4 +1,4 @@
-"""Makes what the Worker needs to run in workerd on this machine: npm's packages, vendored modules, the bundle.
+"""Makes what the Worker needs to run in workerd here: npm's packages, vendored modules, the bundle.
 
 Knows pins and where things are kept; everything is keyed by what it was made from, so that it is made once.
 Does not know what the Worker does. Standard library only, because `make edge-dev` runs it too.

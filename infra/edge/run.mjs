@@ -27,13 +27,14 @@ async function outbound(request) {
     const method = request.method;
     const body = method === "GET" ? undefined : await request.arrayBuffer();
     const headers = new Headers(request.headers);
-    headers.delete("host");
+    for (const name of ["host", "connection", "content-length", "transfer-encoding"]) headers.delete(name);
     const answer = await fetch(base + url.pathname + url.search, { method, body, headers, redirect: "manual" });
     const kept = new Headers(answer.headers);
     kept.delete("content-encoding"); // fetch has decoded the body
     kept.delete("content-length");
     return new Response(answer.body, { status: answer.status, headers: kept });
-  } catch {
+  } catch (error) {
+    console.log(`away ${base}: ${error.cause ?? error}`);
     return new Response("the origin is away", { status: AWAY });
   }
 }

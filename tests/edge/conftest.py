@@ -9,7 +9,7 @@ from infra.edge.prepare import Prepared, Unavailable, prepare
 
 @pytest.fixture(scope="session")
 def prepared() -> Prepared:
-    """Everything that workerd needs, made once and kept; tests are skipped, and say why, where it cannot run."""
+    """All that workerd needs, made once and kept; where it cannot run, tests are skipped and say why."""
     try:
         return prepare()
     except Unavailable as error:
