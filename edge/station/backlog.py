@@ -27,6 +27,7 @@ from station.ports import Clock, Keys, Overflow, OverflowRefused, Post, Storage
 
 RETRY_S_MAX: Final = 10.0
 RETRY_AFTER_S_MAX: Final = 60.0
+REFILL_MAX: Final = 30
 QUEUE_PATIENCE_S: Final = 90.0  # then younger batches no longer wait for those in the queue
 QUEUE_KEEP_S: Final = 86_400.0  # Cloudflare's free plan keeps a message for a day
 _STORED: Final = "stored/"
@@ -180,12 +181,16 @@ class Backlog:
     async def refill(self, sequence: int, encoded: bytes) -> bool:
         """A batch comes back from the queue; false if there is no room for it yet.
 
-        One that is not expected was here before, and is taken to be delivered.
+        There is always room for the one that all others wait for, even while the core is away: it is what the
+        core is tried with. While the core answers, REFILL_MAX may stand over the bound, since what was
+        collected meanwhile may have filled the storage. One that is not expected was here before, and is
+        taken to be delivered.
         """
         parcel = next((each for each in self._parcels if each.sequence == sequence), None)
         if parcel is None or parcel.place is not Place.QUEUED:
             return True
-        if self.count(Place.STORED) >= self._config.stored_max:
+        room = self._config.stored_max + (0 if self._failures else REFILL_MAX)
+        if self.count(Place.STORED) >= room and parcel is not self._parcels[0]:
             return False
         parcel.encoded = encoded
         await self._store(parcel)

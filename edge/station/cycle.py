@@ -151,8 +151,6 @@ class Station:
             await self._pack()
             await self._deliver()
         await self.backlog.save()
-        if self._collector is not None:
-            await self._remember(self._collector.notices())
         self.cycles += 1
         self.last = replace(self._usage, wall_ms=(self._clock() - at) * 1000)
         self.most = self.most.most(self.last)
@@ -217,10 +215,14 @@ class Station:
         return answer
 
     async def _pack(self) -> None:
-        """Make batches of what was collected, or a heartbeat if nothing was."""
+        """Make batches of what was collected, or a heartbeat if nothing was.
+
+        Refusals are kept before they are told, so that no one hears of a ban that is then forgotten.
+        """
         collector = self._collector
         if collector is None:
             return
+        await self._remember(collector.notices())
         at = self._clock()
         for draft in collector.batches(at, flush=True) or collector.batches(at):
             self._usage = replace(self._usage, ticks=self._usage.ticks + len(draft.ticks))

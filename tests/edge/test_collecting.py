@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -99,27 +98,27 @@ async def test_there_is_no_other_page(worker: Workerd, path: str) -> None:
 
 
 async def test_a_signed_request_pauses_and_resumes_the_collecting(worker: Workerd, world: World) -> None:
-    paused = await worker.web.post("/admin", json=ADMIN.command("pause", _now_ms()))
+    paused = await worker.web.post("/admin", json=ADMIN.command("pause", Workerd.now_ms()))
     assert paused.json() == {"done": "pause"}
     status = await worker.until(lambda told: all(group["paused"] for group in told["groups"]))
     await worker.tick_cron()
     cycles = group_of(status, "asia")["cycles"]
-    resumed = await worker.web.post("/admin", json=ADMIN.command("resume", _now_ms()))
+    resumed = await worker.web.post("/admin", json=ADMIN.command("resume", Workerd.now_ms()))
     assert resumed.status_code == 200
     assert cycles <= group_of(await worker.status(), "asia")["cycles"] <= cycles + 2
     await worker.until(lambda told: group_of(told, "asia")["cycles"] > cycles + 3)
 
 
 async def test_an_admin_request_is_done_once(worker: Workerd) -> None:
-    command = ADMIN.command("flush", _now_ms())
+    command = ADMIN.command("flush", Workerd.now_ms())
     assert (await worker.web.post("/admin", json=command)).status_code == 200
     assert (await worker.web.post("/admin", json=command)).status_code == 409
 
 
 async def test_an_admin_request_of_a_stranger_or_of_yesterday_is_refused(worker: Workerd) -> None:
-    stranger = Key().command("pause", _now_ms())
-    impostor = {**ADMIN.command("pause", _now_ms()), "action": "resume"}
-    old = ADMIN.command("pause", _now_ms() - 60_000)
+    stranger = Key().command("pause", Workerd.now_ms())
+    impostor = {**ADMIN.command("pause", Workerd.now_ms()), "action": "resume"}
+    old = ADMIN.command("pause", Workerd.now_ms() - 60_000)
     unread: dict[str, object] = {"action": "pause"}
     for command in (stranger, impostor, old, unread):
         assert (await worker.web.post("/admin", json=command)).status_code == 403
@@ -135,7 +134,3 @@ async def test_a_batch_whose_answer_was_lost_comes_again_and_the_next_ones_after
     assert twice == 1
     for venue in ("kraken", "binance"):
         assert world.core.sequences(venue) == sorted(world.core.sequences(venue))
-
-
-def _now_ms() -> int:
-    return round(time.time() * 1000)

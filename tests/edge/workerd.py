@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ class Workerd:
         self.process.stdin.write(json.dumps({"routes": dict(routes)}).encode() + b"\n")
         async with asyncio.timeout(PATIENCE_S):
             await self.routed.wait()
+
+    @staticmethod
+    def now_ms() -> int:
+        return round(time.time() * 1000)
 
     async def tick_cron(self) -> None:
         answer = await self.web.get("/cdn-cgi/handler/scheduled")

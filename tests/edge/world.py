@@ -1,4 +1,4 @@
-"""What stands around the Worker in a test: simulated venues, keys, and a core that writes down all it gets."""
+"""What stands around the Worker in a test: simulated venues, keys, and a core that notes all it gets."""
 
 from __future__ import annotations
 
@@ -169,5 +169,3 @@ def waiting(status: Mapping[str, Any]) -> int:
 
 def pretty(status: Mapping[str, Any]) -> str:
     return json.dumps(status, indent=1)
-
-
