@@ -45,7 +45,7 @@ class Prepared:
 def prepare() -> Prepared:
     """Install, vendor and pack what is not there yet; raises Unavailable."""
     node = _node()
-    _install_node_modules()
+    install_npm(HERE)
     modules = vendor_modules()
     bundle = _pack_bundle(node)
     return Prepared(node, modules, bundle, _wrap_workerd(bundle))
@@ -70,6 +70,21 @@ def vendor_modules() -> Path:
     return modules
 
 
+def install_npm(folder: Path) -> None:
+    """The npm packages of a folder, as its lock file says; raises Unavailable."""
+    stamp = folder / "node_modules" / ".chrono"
+    key = _key(folder / "package-lock.json")
+    if stamp.exists() and stamp.read_text("utf-8") == key:
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Unavailable("there is no npm on this machine")
+    # Not `npm ci`: it wants the lock file to name workerd for every platform, and one that is missing where
+    # the file was made is then missing everywhere. What the lock names is checked by its hash all the same.
+    _run(npm, "install", "--no-save", "--no-audit", "--no-fund", "--loglevel", "error", cwd=folder)
+    stamp.write_text(key, "utf-8")
+
+
 def _node() -> str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
@@ -78,18 +93,6 @@ def _node() -> str:
     if int(version.lstrip("v").partition(".")[0]) < NODE_MAJOR_MIN:
         raise Unavailable(f"Node.js is {version}; workerd's runner needs {NODE_MAJOR_MIN} or newer")
     return node
-
-
-def _install_node_modules() -> None:
-    stamp = HERE / "node_modules" / ".chrono"
-    key = _key(HERE / "package-lock.json")
-    if stamp.exists() and stamp.read_text("utf-8") == key:
-        return
-    npm = shutil.which("npm") or "npm"
-    # Not `npm ci`: it wants the lock file to name workerd for every platform, and one that is missing where
-    # the file was made is then missing everywhere. What the lock names is checked by its hash all the same.
-    _run(npm, "install", "--no-save", "--no-audit", "--no-fund", "--loglevel", "error", cwd=HERE)
-    stamp.write_text(key, "utf-8")
 
 
 def _pack_bundle(node: str) -> Path:
@@ -137,7 +140,7 @@ def _take_over(made: Path, place: Path) -> None:
 def _run(*command: str, cwd: Path = ROOT) -> str:
     environment = {**os.environ, "npm_config_update_notifier": "false"}
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command,
             cwd=cwd,
             env=environment,

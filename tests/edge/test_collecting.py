@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -9,6 +10,8 @@ import pytest
 import pytest_asyncio
 
 from chrono.feeds import LEGS
+from core.keys import LocalSigner
+from infra.edge.admin import ask
 from infra.edge.prepare import Prepared
 from tests.edge.workerd import Workerd, running
 from tests.edge.world import CORE, Key, World, group_of, open_world, pretty, total
@@ -113,6 +116,11 @@ async def test_an_admin_request_is_done_once(worker: Workerd) -> None:
     command = ADMIN.command("flush", Workerd.now_ms())
     assert (await worker.web.post("/admin", json=command)).status_code == 200
     assert (await worker.web.post("/admin", json=command)).status_code == 409
+
+
+async def test_the_operators_script_is_understood(worker: Workerd) -> None:
+    answer = await ask(str(worker.web.base_url), "flush", LocalSigner.of(ADMIN.private), time.time())
+    assert answer.json() == {"done": "flush"}
 
 
 async def test_an_admin_request_of_a_stranger_or_of_yesterday_is_refused(worker: Workerd) -> None:
