@@ -68,9 +68,16 @@ def _run(node: str, workerd: str, config: dict[str, object]) -> int:
         process = subprocess.Popen(
             [node, str(HERE / "run.mjs"), str(file)], env={**os.environ, "MINIFLARE_WORKERD_PATH": workerd}
         )
-        for number in (signal.SIGINT, signal.SIGTERM):  # a terminal's Ctrl-C reaches the runner by itself
-            signal.signal(number, lambda *_: process.terminate())
-        return process.wait()
+        asked_to_end = []
+
+        def end(number: int, _frame: object) -> None:
+            asked_to_end.append(number)
+            process.terminate()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        code = process.wait()
+        return 0 if asked_to_end else code
 
 
 def _arguments() -> argparse.Namespace:
