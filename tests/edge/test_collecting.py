@@ -16,7 +16,7 @@ from infra.edge.prepare import Prepared
 from tests.edge.workerd import Workerd, running
 from tests.edge.world import CORE, Key, World, group_of, open_world, pretty, total
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 ADMIN = Key()
 INTERVAL_S = 1

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from core.keys import create_private_key
 from infra.edge.prepare import ROOT, Prepared
 from tests.edge.world import Key, open_world
+
+pytestmark = pytest.mark.timeout(300)  # a cold start takes 4 s, or 25 s on a machine at work
 
 END_S = 15.0
 
