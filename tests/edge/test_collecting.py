@@ -132,6 +132,10 @@ async def test_an_admin_request_of_a_stranger_or_of_yesterday_is_refused(worker:
         assert (await worker.web.post("/admin", json=command)).status_code == 403
 
 
+async def test_an_admin_request_that_is_too_long_is_not_read(worker: Workerd) -> None:
+    assert (await worker.web.post("/admin", content=b"x" * 100_000)).status_code == 413
+
+
 async def test_a_batch_whose_answer_was_lost_comes_again_and_the_next_ones_after_it(
     worker: Workerd, world: World
 ) -> None:
