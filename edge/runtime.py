@@ -144,7 +144,7 @@ async def _exchange(url: str, init: dict[str, object], timeout_s: float) -> Answ
         response = await js.fetch(
             url, js_object({**init, "redirect": "manual", "cache": "no-store", "signal": signal})
         )
-        body = await _read_body(response)
+        body = await read_body(response, BODY_BYTES_MAX)
     except JsException as error:
         return Failure(f"{error.name}: {error.message}"[:200])
     if isinstance(body, Failure):
@@ -153,11 +153,11 @@ async def _exchange(url: str, init: dict[str, object], timeout_s: float) -> Answ
     return Answer(int(response.status), body, time.time(), headers)
 
 
-async def _read_body(response) -> bytes | Failure:
-    """The whole body, chunk by chunk, so that one that is too long is never held."""
-    if not response.body:
+async def read_body(message, limit: int) -> bytes | Failure:
+    """The whole body of a request or an answer, chunk by chunk: one that is too long is never held."""
+    if not message.body:
         return b""
-    reader = response.body.getReader()
+    reader = message.body.getReader()
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -165,9 +165,9 @@ async def _read_body(response) -> bytes | Failure:
         if part.done:
             return b"".join(chunks)
         size += part.value.byteLength
-        if size > BODY_BYTES_MAX:
+        if size > limit:
             await reader.cancel()
-            return Failure(f"the answer is over {BODY_BYTES_MAX} bytes")
+            return Failure(f"the body is over {limit} bytes")
         chunks.append(py_bytes(part.value))
 
 

@@ -13,8 +13,19 @@ import js
 from pyodide.ffi import JsException, to_js
 from workers import DurableObject, Response, WorkerEntrypoint
 
-from runtime import DurableStorage, QueueOverflow, Web, WebCryptoKeys, config_of, js_object, py_bytes, verify
-from station.admin import AdminRefused, Command, read_command
+from chrono.http import Failure
+from runtime import (
+    DurableStorage,
+    QueueOverflow,
+    Web,
+    WebCryptoKeys,
+    config_of,
+    js_object,
+    py_bytes,
+    read_body,
+    verify,
+)
+from station.admin import BODY_BYTES_MAX, AdminRefused, Command, read_command
 from station.assignment import assign
 from station.backlog import Backlog
 from station.config import Config, ConfigError
@@ -38,7 +49,7 @@ class Default(WorkerEntrypoint):
         path, method = urlsplit(request.url).path, str(request.method)
         try:
             if path == "/admin" and method == "POST":
-                return await self._admin(bytes((await request.js_object.arrayBuffer()).to_bytes()))
+                return await self._admin(await read_body(request.js_object, BODY_BYTES_MAX))
             if path not in ("/", "/status"):
                 return _problem(404, "there is nothing here")
             if method != "GET":
@@ -55,7 +66,10 @@ class Default(WorkerEntrypoint):
         config = config_of(self.env)
         refusals = refusals_of(await self._documents(config))
         for name, venues in assign(config.groups, refusals, time.time()).items():
-            await self._call(config, name, "wake", json.dumps(venues))
+            try:
+                await self._call(config, name, "wake", json.dumps(venues))
+            except JsException as error:  # the other groups are woken all the same
+                js.console.error(f"group_not_woken {name} {error}")
 
     async def queue(self, batch, _env=None, _ctx=None):
         """Batches that were set aside go back to their group, or wait until it has room."""
@@ -79,7 +93,9 @@ class Default(WorkerEntrypoint):
         config = config_of(self.env)
         return status_document(config, await self._documents(config), time.time())
 
-    async def _admin(self, body: bytes):
+    async def _admin(self, body: bytes | Failure):
+        if isinstance(body, Failure):
+            return _problem(413, body.detail)
         config = config_of(self.env)
         try:
             command: Command = await read_command(body, config.admin_keys, verify, time.time())

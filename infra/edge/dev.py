@@ -54,23 +54,31 @@ def main() -> int:
         "port": arguments.port,
         "persist": str(arguments.persist),
         "watch": True,
-        "untilSignal": True,
     }
     return _run(prepared.node, str(prepared.workerd), config)
 
 
 def _run(node: str, workerd: str, config: dict[str, object]) -> int:
-    """The runner, until a signal ends it. The file with the key is gone when it has been read."""
+    """The runner, until a signal ends it, or its input ends with this process, however that may die."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "workerd.json"
         file.touch(0o600)
         file.write_text(json.dumps(config), "utf-8")
         process = subprocess.Popen(
-            [node, str(HERE / "run.mjs"), str(file)], env={**os.environ, "MINIFLARE_WORKERD_PATH": workerd}
+            [node, str(HERE / "run.mjs"), str(file)],
+            env={**os.environ, "MINIFLARE_WORKERD_PATH": workerd},
+            stdin=subprocess.PIPE,
         )
-        for number in (signal.SIGINT, signal.SIGTERM):  # a terminal's Ctrl-C reaches the runner by itself
-            signal.signal(number, lambda *_: process.terminate())
-        return process.wait()
+        asked_to_end = []
+
+        def end(number: int, _frame: object) -> None:
+            asked_to_end.append(number)
+            process.terminate()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        code = process.wait()
+        return 0 if asked_to_end else code
 
 
 def _arguments() -> argparse.Namespace:

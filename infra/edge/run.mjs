@@ -1,8 +1,7 @@
 // Runs the Worker in workerd through miniflare: `node run.mjs CONFIG.json`.
 //
 // CONFIG has root, pythonModules, vars, secrets, port, persist (a folder, or null), routes and watch. Prints
-// `ready URL`, and ends when its standard input ends, so that no workerd outlives the one who asked for it; with
-// `untilSignal` only a signal ends it.
+// `ready URL`, and ends when its standard input ends, so that no workerd outlives the one who asked for it.
 //
 // `routes` maps an origin that the Worker asks to one that answers here, for venues and core; null lets the
 // origin fail as a tunnel whose other end is away. What is not in it goes out only if `live` is true. A line
@@ -69,6 +68,6 @@ const end = async () => {
   await miniflare.dispose();
   process.exit(0);
 };
-if (!config.untilSignal) commands.on("close", end);
+commands.on("close", end);
 process.on("SIGINT", end);
 process.on("SIGTERM", end);

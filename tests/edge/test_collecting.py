@@ -16,7 +16,7 @@ from infra.edge.prepare import Prepared
 from tests.edge.workerd import Workerd, running
 from tests.edge.world import CORE, Key, World, group_of, open_world, pretty, total
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 ADMIN = Key()
 INTERVAL_S = 1
@@ -130,6 +130,10 @@ async def test_an_admin_request_of_a_stranger_or_of_yesterday_is_refused(worker:
     unread: dict[str, object] = {"action": "pause"}
     for command in (stranger, impostor, old, unread):
         assert (await worker.web.post("/admin", json=command)).status_code == 403
+
+
+async def test_an_admin_request_that_is_too_long_is_not_read(worker: Workerd) -> None:
+    assert (await worker.web.post("/admin", content=b"x" * 100_000)).status_code == 413
 
 
 async def test_a_batch_whose_answer_was_lost_comes_again_and_the_next_ones_after_it(

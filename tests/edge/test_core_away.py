@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from infra.edge.prepare import Prepared
 from tests.edge.workerd import Workerd, running
 from tests.edge.world import Key, World, group_of, open_world, total, waiting
+
+pytestmark = pytest.mark.timeout(300)  # a cold start takes 4 s, or 25 s on a machine at work
 
 FAST = {"INTERVAL_S": 1, "QUEUE_RETRY_S": 1}
 

@@ -12,6 +12,8 @@ import pytest
 from infra.edge.prepare import ROOT, Prepared
 from tests.edge.workerd import running
 
+pytestmark = pytest.mark.timeout(300)  # a cold start takes 4 s, or 25 s on a machine at work
+
 CLOCKS_AND_ENTROPY = ("time.", "random.", "uuid.", "secrets.", "datetime.now", "os.urandom")
 
 

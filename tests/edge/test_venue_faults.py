@@ -11,6 +11,8 @@ from infra.edge.prepare import Prepared
 from tests.edge.workerd import Workerd, running
 from tests.edge.world import World, group_of, open_world, total, waiting
 
+pytestmark = pytest.mark.timeout(300)  # a cold start takes 4 s, or 25 s on a machine at work
+
 FAULTS = (
     {
         "binance:banned=418,retry_after=120": "banned",

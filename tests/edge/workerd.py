@@ -16,8 +16,8 @@ import httpx
 
 from infra.edge.prepare import HERE, ROOT, Prepared
 
-START_S = 60.0
-PATIENCE_S = 30.0
+START_S = 90.0
+PATIENCE_S = 60.0
 END_S = 10.0
 
 

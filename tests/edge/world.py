@@ -32,7 +32,7 @@ VENUE_ORIGINS = {
     "https://api.kraken.com": "kraken",
     "https://api.coinbase.com": "coinbase",
 }
-BOUND_S = 30.0
+BOUND_S = 60.0
 
 
 @dataclass(frozen=True)
