@@ -43,11 +43,20 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.lifecycle": (),
     "core.net": ("chrono",),
     "core.volumes": ("chrono", "core.columns"),
+    "core.networks": ("core.ftso", "core.settings"),
     "core.settings": ("chrono", "core.log"),
     "core.collect": ("chrono",),
     "core.simulator": ("chrono", "core.simulator"),
     "core.portal": (),
-    "core.api": ("chrono", "core.aggregation", "core.api", "core.messages", "core.ports"),
+    "core.api": (
+        "chrono",
+        "core.aggregation",
+        "core.api",
+        "core.messages",
+        "core.ports",
+        "core.ftso",
+        "core.provider.score",
+    ),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }
 # The composition roots and the command line, which may import all of it.
@@ -60,6 +69,9 @@ ROOTS = (
     "core.markets",
     "core.recorded",
     "core.simulation",
+    "core.provide",
+    "core.doctor",
+    "core.local_chain",
 )
 
 KERNEL_MAY_USE = {"httpx"}

@@ -236,7 +236,7 @@ class Provider:
 
     async def _freeze(self, live: _Live, _view: View, epoch: RewardEpoch, at: float) -> None:
         prices = await self._values(live.number, at)
-        reveal = Reveal(self._entropy(32), _encoded(prices, epoch.feeds))
+        reveal = Reveal(self._entropy(32), encoded_values(prices, epoch.feeds))
         frozen = Frozen(reveal, commit_hash(self._own, live.number, reveal))
         live.frozen = await self._ledger.freeze(live.number, at, frozen)
         live.state = live.state.confirm(Step.FREEZE, at, live.frozen.commit_hash)
@@ -373,7 +373,7 @@ def _results(live: _Live) -> RoundResults:
     return live.results
 
 
-def _encoded(prices: Mapping[str, float], feeds: tuple[Feed, ...]) -> bytes:
+def encoded_values(prices: Mapping[str, float], feeds: tuple[Feed, ...]) -> bytes:
     """The values in the order of the chain's feeds; what has no price, or none that fits, is empty."""
     return encode_values([_value(prices.get(_NAMES.get(feed.id, "")), feed) for feed in feeds])
 

@@ -7,7 +7,7 @@ transaction, and is on disk when it returns. So of two instances only the later 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CLOSE_S: Final = 1.0
 SCORES_MAX: Final = 10_000
+STEPS_MAX: Final = 100
 
 _LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError)
 """After these nobody knows whether the session, and with it the lock, still lives."""
@@ -145,6 +146,23 @@ class PostgresScores:
         with unavailable_when_down():
             rows = await self._pool.fetch(query, self._provider, voting_round, min(limit, SCORES_MAX))
         return [_score(row) for row in rows]
+
+    async def newest(self) -> VotingRoundId | None:
+        """The newest round that was frozen. Raises StoreUnavailable."""
+        with unavailable_when_down():
+            return await self._pool.fetchval(load_queries("provider")["newest"], self._provider)
+
+    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Sequence[Step]]:
+        """By round, the steps that the chain has shown. Raises StoreUnavailable."""
+        query = load_queries("provider")["shown"]
+        with unavailable_when_down():
+            rows = await self._pool.fetch(query, self._provider, voting_round, STEPS_MAX)
+        shown: dict[int, list[Step]] = {}
+        for row in rows:
+            steps = shown.setdefault(row["voting_round"], [])
+            if row["step"] is not None:
+                steps.append(Step(row["step"]))
+        return shown
 
 
 @contextmanager

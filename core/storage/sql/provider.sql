@@ -47,3 +47,15 @@ where provider = $1 and voting_round = $2;
 -- name: scores_since
 select voting_round, merkle_root, random, secure_random, revealed, feeds from provider_scores
 where provider = $1 and voting_round >= $2 order by voting_round desc limit $3;
+
+-- name: newest
+select max(voting_round) from provider_reveals where provider = $1;
+
+-- name: shown
+select reveals.voting_round, steps.step
+from (
+    select voting_round from provider_reveals
+    where provider = $1 and voting_round >= $2 order by voting_round limit $3
+) as reveals
+left join provider_steps as steps
+    on steps.provider = $1 and steps.voting_round = reveals.voting_round and steps.progress = 2;

@@ -1,0 +1,71 @@
+"""The provider's life: wait for the lease, restore, take turns until told to stop; stand by otherwise.
+
+The only part of the provider that waits. Knows nothing of rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from core.ports import StoreUnavailable
+from core.provider.engine import Provider
+from core.provider.metrics import ProviderMetrics
+from core.provider.ports import ChainUnavailable, LeaseHeld, LeaseLost, Ledger, Ledgers
+
+POLL_S: Final = 0.5
+"""The longest pause between two turns: blocks come, and transactions may need to be outbid."""
+STANDBY_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+async def live(
+    *,
+    ledgers: Ledgers,
+    provider: str,
+    holder: str,
+    make: Callable[[Ledger], Provider],
+    clock: Callable[[], float],
+    metrics: ProviderMetrics,
+    stop: asyncio.Event,
+) -> None:
+    """Work whenever the lease can be had, until `stop` is set."""
+    standing_by = False
+    while not stop.is_set():
+        try:
+            async with ledgers.lease(provider, holder) as ledger:
+                log.info("provider_works", provider=provider, holder=holder)
+                standing_by = False
+                metrics.active.set(1)
+                await _work(make(ledger), clock, stop)
+        except LeaseHeld as error:
+            if not standing_by:
+                log.info("provider_stands_by", detail=str(error))
+            standing_by = True
+        except (LeaseLost, StoreUnavailable) as error:
+            log.error("lease_lost", detail=str(error))
+        finally:
+            metrics.active.set(0)
+        await _pause(STANDBY_S, stop)
+
+
+async def _work(provider: Provider, clock: Callable[[], float], stop: asyncio.Event) -> None:
+    await provider.restore(clock())
+    while not stop.is_set():
+        try:
+            next_at = await provider.turn(clock())
+        except ChainUnavailable as error:
+            log.error("chain_unavailable", detail=str(error))
+            next_at = clock() + POLL_S
+        await _pause(min(POLL_S, max(0.0, next_at - clock())), stop)
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
