@@ -60,12 +60,10 @@ class RoundRoutes:
         first = VotingRoundId(max(0, newest - limit + 1))
         finished = {each.voting_round: each for each in await book.since(first, limit)}
         steps = await book.steps(first)
-        numbers = [number for number in range(newest, first - 1, -1) if number in steps or number in finished]
         rounds = [
-            _round(
-                VotingRoundId(number), finished.get(VotingRoundId(number)), steps.get(number, ()), feeds=False
-            )
-            for number in numbers
+            _round(number, finished.get(number), steps.get(number, ()), feeds=False)
+            for number in map(VotingRoundId, range(newest, first - 1, -1))
+            if number in steps or number in finished
         ]
         return _json({"rounds": rounds})
 

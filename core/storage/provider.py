@@ -150,7 +150,8 @@ class PostgresScores:
     async def newest(self) -> VotingRoundId | None:
         """The newest round that was frozen. Raises StoreUnavailable."""
         with unavailable_when_down():
-            return await self._pool.fetchval(load_queries("provider")["newest"], self._provider)
+            newest = await self._pool.fetchval(load_queries("provider")["newest"], self._provider)
+        return None if newest is None else VotingRoundId(newest)
 
     async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Sequence[Step]]:
         """By round, the steps that the chain has shown. Raises StoreUnavailable."""

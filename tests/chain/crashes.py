@@ -171,6 +171,17 @@ class Worker:
         self.process.join()
 
 
+@dataclass
+class Play:
+    """Everybody on the stage, and what they need."""
+
+    stage: Stage
+    workers: list[Worker]
+    proxies: list[Proxy]
+    admin: Any
+    happened: Happened
+
+
 async def run_crashes(dsn: str, rounds: int, seed: int, chances: Chances) -> tuple[Verdict, Happened]:
     """Run the rounds, and let the chain be judged."""
     chance = random.Random(seed)
@@ -186,22 +197,14 @@ async def run_crashes(dsn: str, rounds: int, seed: int, chances: Chances) -> tup
         happened = Happened()
         admin = await connector(dsn)()
         stack.push_async_callback(admin.close)
-        await _run(stage, workers, proxies, admin, rounds, chance, chances, happened)
+        await _run(Play(stage, workers, proxies, admin, happened), rounds, chance, chances)
         reader = await stage.reader()
         verdict = judge(reader, stage.network, stage.voters, range(rounds), FEEDS)
         return verdict, happened
 
 
-async def _run(
-    stage: Stage,
-    workers: list[Worker],
-    proxies: list[Proxy],
-    admin: Any,
-    rounds: int,
-    chance: random.Random,
-    chances: Chances,
-    happened: Happened,
-) -> None:
+async def _run(play: Play, rounds: int, chance: random.Random, chances: Chances) -> None:
+    stage, workers, proxies, happened = play.stage, play.workers, play.proxies, play.happened
     snapshot: Any = None
     outage_ends = 0
     for turn, (offset, at) in enumerate(_ticks(stage.network, rounds + 2)):
@@ -215,7 +218,7 @@ async def _run(
                     proxy.mode = chance.choice(["closed", "hanging"])
         if chance.random() < chances.drop_session:
             happened.sessions_dropped += 1
-            await admin.execute(
+            await play.admin.execute(
                 "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
                 " order by random() limit 1"
             )

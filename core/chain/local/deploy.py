@@ -6,6 +6,7 @@ no signature, balances from nothing, code at any address.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from core.ftso.identities import Address, RewardEpochId, VotingRoundId
 from core.ftso.payload import selector
 
 OPERATOR: Final = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"  # anvil's first account
+BLOCK_WITHIN_S: Final = 10.0
+RECEIPT_EVERY_S: Final = 0.2
 RICHES: Final = hex(10**24)
 _BANDS_PPM: Final = 3_000
 _ENTITY: Final = "(address,address,address,uint16,uint256)"
@@ -39,6 +42,7 @@ class OperationFailed(ChronoError):
 class LocalVoter:
     """A provider of the local chain, with the keys of its roles and its weights."""
 
+    name: str
     signing_policy: LocalKey
     submit: LocalKey
     submit_signatures: LocalKey
@@ -48,17 +52,26 @@ class LocalVoter:
     @classmethod
     def of(cls, name: str, weight: int) -> LocalVoter:
         """A voter with keys that follow from its name: for local chains only."""
-        keys = [LocalKey(keccak(f"chrono local {name} {role}".encode())) for role in ("p", "s", "ss")]
-        return cls(keys[0], keys[1], keys[2], weight, weight * 10**18)
+        keys = [LocalKey(secret) for secret in _secrets(name)]
+        return cls(name, keys[0], keys[1], keys[2], weight, weight * 10**18)
+
+    def secrets(self) -> list[bytes]:
+        """The private keys, in the order of `keys`."""
+        return _secrets(self.name)
 
     @property
     def keys(self) -> tuple[LocalKey, LocalKey, LocalKey]:
         return self.signing_policy, self.submit, self.submit_signatures
 
 
+def _secrets(name: str) -> list[bytes]:
+    roles = ("signing policy", "submit", "submit signatures")
+    return [keccak(f"chrono local {name} {role}".encode()) for role in roles]
+
+
 @dataclass
 class LocalContracts:
-    """The contracts by name, and what their operator does. With `mines`, each operation makes a block."""
+    """The contracts by name, and what their operator does: with `mines` it makes blocks, else it waits."""
 
     endpoints: Endpoints
     mines: bool
@@ -134,10 +147,19 @@ class LocalContracts:
         hashed = await self.endpoints.ask("eth_sendTransaction", sent)
         if self.mines:
             await self.endpoints.ask("anvil_mine", hex(1))
-        receipt = await self.endpoints.ask("eth_getTransactionReceipt", hashed)
+        receipt = await self._receipt(hashed)
         if receipt is None or int(receipt["status"], 16) != 1:
             raise OperationFailed(f"the operator's call of {transaction.get('to', 'a new contract')} failed")
         return receipt
+
+    async def _receipt(self, hashed: str) -> Any:
+        """The receipt; None if the transaction is in no block within BLOCK_WITHIN_S."""
+        for _ in range(int(BLOCK_WITHIN_S / RECEIPT_EVERY_S)):
+            receipt = await self.endpoints.ask("eth_getTransactionReceipt", hashed)
+            if receipt is not None or self.mines:
+                return receipt
+            await asyncio.sleep(RECEIPT_EVERY_S)
+        return None
 
 
 def _types(signature: str) -> list[str]:
