@@ -49,6 +49,10 @@ async def live(
             standing_by = True
         except (LeaseLost, StoreUnavailable) as error:
             log.error("lease_lost", detail=str(error))
+        except Exception:
+            # Whatever it was: a new session restores what was said, and rounds go on.
+            log.exception("provider_failed")
+            metrics.failures.labels("any", "unforeseen").inc()
         finally:
             metrics.active.set(0)
         await _pause(STANDBY_S, stop)

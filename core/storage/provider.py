@@ -31,7 +31,14 @@ CLOSE_S: Final = 1.0
 SCORES_MAX: Final = 10_000
 STEPS_MAX: Final = 100
 
-_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError)
+_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the driver says when the session ends while a query begins
+    OSError,
+    TimeoutError,
+)
 """After these nobody knows whether the session, and with it the lock, still lives."""
 
 
@@ -168,16 +175,11 @@ class PostgresScores:
 
 @contextmanager
 def _lost_when_broken() -> Iterator[None]:
-    try:
-        with unavailable_when_down():
-            try:
-                yield
-            except asyncpg.InvalidCachedStatementError:
-                raise
-            except _LOST as error:
-                raise LeaseLost(f"the session of the lease broke ({type(error).__name__})") from error
-    except asyncpg.AdminShutdownError as error:
-        raise LeaseLost("the session of the lease was ended") from error
+    with unavailable_when_down():
+        try:
+            yield
+        except _LOST as error:
+            raise LeaseLost(f"the session of the lease broke ({type(error).__name__})") from error
 
 
 async def _close(connection: Connection) -> None:

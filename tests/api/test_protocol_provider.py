@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -60,8 +60,8 @@ class Client:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    yield Client()
+async def client() -> Client:
+    return Client()
 
 
 async def test_the_reveal_is_that_of_the_commit_even_after_a_restart(client: Client) -> None:

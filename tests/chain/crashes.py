@@ -30,6 +30,8 @@ TICKS = (1, 21, 24, 28, 32, 36, 40, 44, 46, 48, 50, 53, 57, 66, 70, 76, 79, 82, 
 REORGANISED_FROM = (24, 48, 76)
 """Offsets whose block may be taken back at the next tick: the windows stay open for longer."""
 FEEDS = 3
+TOLD_EVERY = 25
+"""Rounds between two counts while a long run goes on."""
 STANDBYS = (0, 0, 1, 2, 3)
 """Whom each process works as: the first voter has a warm standby."""
 
@@ -38,9 +40,9 @@ STANDBYS = (0, 0, 1, 2, 3)
 class Chances:
     """How often what happens, for each tick or each process and tick."""
 
-    kill: float = 0.04
+    kill: float = 0.02
     drop_session: float = 0.01
-    outage: float = 0.05
+    outage: float = 0.03
     reorganisation: float = 0.1
 
 
@@ -237,6 +239,10 @@ async def _run(play: Play, rounds: int, chance: random.Random, chances: Chances)
             happened.answers[answer] = happened.answers.get(answer, 0) + 1
         happened.kills = happened.answers.get("killed", 0)
         await stage.mine(at)
+        done = turn // len(TICKS) - 2
+        if offset == TICKS[-1] and done > 0 and done % TOLD_EVERY == 0:
+            reader = await stage.reader()
+            print(judge(reader, stage.network, stage.voters, range(done), FEEDS), happened, flush=True)
 
 
 def _ticks(network: Network, rounds: int) -> Iterator[tuple[int, int]]:
