@@ -31,6 +31,7 @@ from core.ftso.reveal import Reveal
 from core.ftso.round import Progress, Record, Round
 from core.ftso.signatures import SignedResult
 from core.ftso.timings import Step, Timings
+from core.ports import StoreUnavailable
 from core.provider.metrics import ProviderMetrics
 from core.provider.ports import (
     Chain,
@@ -130,6 +131,21 @@ class Provider:
             next_at = next_at if changes_at is None else min(next_at, changes_at)
         return next_at
 
+    async def keep_promises(self, at: float) -> None:
+        """Reveal what is owed, and nothing else: for an instance that can write nothing any more.
+
+        What was committed is known and cannot be said differently, by whoever says it; so a database that is
+        away costs no reveal. Raises ChainUnavailable.
+        """
+        view = await self._chain.observe(self._network.start_of(self._network.round_at(at)))
+        for live in self._rounds.values():
+            state = live.state
+            if Step.REVEAL in state.due(at).due and view.head_at >= self._network.commits_close_at(
+                live.number
+            ):
+                log.warning("reveal_without_database", voting_round=live.number)
+                await self._submit(Function.SUBMIT2, live.number, _word(live).encode(), at)
+
     def states(self) -> Mapping[VotingRoundId, Round]:
         """The rounds in work, as they stand."""
         return {number: live.state for number, live in self._rounds.items()}
@@ -179,6 +195,8 @@ class Provider:
                 try:
                     live.state = live.state.confirm(step, at, content)
                     await self._ledger.note(live.number, step, live.state.record(step))
+                except StoreUnavailable as error:
+                    log.warning("fact_not_stored", voting_round=live.number, step=step, detail=str(error))
                 except Contradiction as error:
                     log.error("chain_contradicts_us", voting_round=live.number, detail=str(error))
                     self._metrics.failures.labels(step, "Contradiction").inc()
@@ -248,7 +266,13 @@ class Provider:
 
     async def _reveal(self, live: _Live, _view: View, _epoch: RewardEpoch, at: float) -> None:
         reveal = _word(live)
-        await self._attempt(live, Step.REVEAL, at, commit_hash(self._own, live.number, reveal))
+        hashed = commit_hash(self._own, live.number, reveal)
+        try:
+            await self._attempt(live, Step.REVEAL, at, hashed)
+        except StoreUnavailable as error:
+            # The word is durable since the freeze: a disk that is full now is no reason to break it.
+            log.warning("reveal_not_noted", voting_round=live.number, detail=str(error))
+            live.state = live.state.attempt(Step.REVEAL, at, hashed)
         await self._submit(Function.SUBMIT2, live.number, reveal.encode(), at)
 
     async def _sign(self, live: _Live, _view: View, _epoch: RewardEpoch, at: float) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from chrono.errors import ChronoError
 from core.ports import StoreUnavailable
 from core.provider.engine import Provider
 from core.provider.metrics import ProviderMetrics
@@ -36,13 +37,15 @@ async def live(
 ) -> None:
     """Work whenever the lease can be had, until `stop` is set."""
     standing_by = False
+    last: Provider | None = None
     while not stop.is_set():
         try:
             async with ledgers.lease(provider, holder) as ledger:
                 log.info("provider_works", provider=provider, holder=holder)
                 standing_by = False
                 metrics.active.set(1)
-                await _work(make(ledger), clock, stop)
+                last = make(ledger)
+                await _work(last, clock, stop)
         except LeaseHeld as error:
             if not standing_by:
                 log.info("provider_stands_by", detail=str(error))
@@ -55,7 +58,17 @@ async def live(
             metrics.failures.labels("any", "unforeseen").inc()
         finally:
             metrics.active.set(0)
+        if last is not None and not stop.is_set():
+            await _keep_promises(last, clock())
         await _pause(STANDBY_S, stop)
+
+
+async def _keep_promises(last: Provider, at: float) -> None:
+    """Without a lease nothing new is said, but what was committed is still revealed."""
+    try:
+        await last.keep_promises(at)
+    except ChronoError as error:
+        log.error("promises_not_kept_yet", detail=str(error))
 
 
 async def _work(provider: Provider, clock: Callable[[], float], stop: asyncio.Event) -> None:

@@ -53,6 +53,35 @@ async def test_a_disk_that_is_full_for_a_moment_costs_no_round() -> None:
     assert scene.kept_word() is True
 
 
+async def test_a_disk_that_is_full_after_the_commit_keeps_no_reveal_back() -> None:
+    scene = Scene()
+    provider = scene.provider()
+    await scene.play(provider, until=80)
+    scene.book.full = True
+    await scene.play(provider, since=85, until=130)
+    assert scene.kept_word() is True
+
+
+async def test_a_database_that_dies_after_the_commit_keeps_no_reveal_back() -> None:
+    scene = Scene()
+    provider = scene.provider()
+    await scene.play(provider, until=91)
+    scene.ledgers.take_over("own", "nobody")
+    with pytest.raises(LeaseLost):
+        await provider.turn(1_110.0)
+    await provider.keep_promises(1_111.0)
+    scene.world.mine(1_111)
+    assert scene.kept_word() is True
+    assert len(scene.commits()) == 1
+
+
+async def test_promises_alone_commit_to_nothing() -> None:
+    scene = Scene()
+    provider = scene.provider()
+    await provider.keep_promises(1_076.0)
+    assert scene.world.wanted == []
+
+
 async def test_an_instance_that_lost_its_lease_says_nothing() -> None:
     scene = Scene()
     provider = scene.provider()
