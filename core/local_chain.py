@@ -64,8 +64,8 @@ class NoAnvil(NodeFailed):
 
     def __init__(self) -> None:
         super().__init__(
-            "anvil is not in PATH, and CHRONO_ANVIL names no file. Get it with"
-            " `npm install @foundry-rs/anvil@1.7.1` (the binary is in node_modules/@foundry-rs/anvil-*/bin)"
+            "anvil is not in PATH, and CHRONO_ANVIL names no file: `infra/dev/anvil.sh` gets it with npm and"
+            " prints where it is"
         )
 
 

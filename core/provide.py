@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 
 from chrono.errors import ChronoError
 from core.api.protocol_provider import create_protocol_api
@@ -114,6 +114,8 @@ async def run_provider(settings: Settings, stop: asyncio.Event, *, dry_run: bool
     """Commit, reveal, sign and finalize until `stop` is set; with `dry_run`, send nothing."""
     keys, registry = load_keys(settings), CollectorRegistry()
     ledgers, metrics = PostgresLedgers(connector(await _database(settings))), ProviderMetrics(registry)
+    if settings.provider_metrics_port:
+        start_http_server(settings.provider_metrics_port, settings.host, registry)
     async with _reachable(settings, registry, stop) as chain_side, _values_client(settings) as client:
         if chain_side is None:
             return

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     tip_gwei: int = Field(1, ge=0, le=10_000, description="priority fee of transactions")
     fee_ceiling_gwei: int = Field(5_000, ge=1, le=1_000_000, description="most that is paid for a gas")
     protocol_port: int = Field(8010, ge=0, le=65535, description="port of the protocol data provider API")
+    provider_metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of the provider's /metrics; 0 serves none"
+    )
     local_first_round_at: int = Field(0, ge=0, description="start of voting round 0 of the local network")
     local_epoch_s: int = Field(20, ge=6, le=90, description="voting epoch of the local network")
     anvil: Path | None = Field(None, description="the local chain's node; none: found in PATH")

@@ -17,7 +17,7 @@ from core.ftso.payload import Message
 from core.ftso.reveal import Reveal
 from core.ftso.round import Progress, Record
 from core.ftso.timings import Step
-from core.provider.engine import encoded_values
+from core.provider.content import encoded_values
 from core.provider.ports import Chain, FeedValues, Frozen, Ledger, View
 from core.provider.reading import Reading
 from core.provider.reward_epoch import RewardEpoch

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from eth_abi.abi import encode
 
 from chrono.errors import ChronoError
-from chrono.feeds import FEEDS
 from core.ftso.commit import commit_hash
 from core.ftso.epochs import Network
-from core.ftso.errors import BelowThreshold, Contradiction, OutOfRange
-from core.ftso.feed_order import Feed
-from core.ftso.feed_values import encode_values, scaled
+from core.ftso.errors import BelowThreshold, Contradiction
 from core.ftso.finalization import Finalization, gather
 from core.ftso.finalizers import selected_finalizers
 from core.ftso.identities import FTSO_PROTOCOL, Address, VotingRoundId
@@ -28,10 +24,11 @@ from core.ftso.payload import Message, encode_messages, selector
 from core.ftso.protocol_message import ProtocolMessage
 from core.ftso.results import RoundResults
 from core.ftso.reveal import Reveal
-from core.ftso.round import Progress, Record, Round
+from core.ftso.round import Progress, Round
 from core.ftso.signatures import SignedResult
 from core.ftso.timings import Step, Timings
 from core.ports import StoreUnavailable
+from core.provider.content import encoded_values, publication, recalled
 from core.provider.metrics import ProviderMetrics
 from core.provider.ports import (
     Chain,
@@ -49,9 +46,6 @@ from core.provider.score import RoundScore, score
 
 ROUNDS_BACK: Final = 2
 """A round's last window closes at the end of the second voting epoch after its own."""
-
-_NAMES: Final = {feed.id: feed.name for feed in FEEDS}
-_PUBLISH_TYPE: Final = "(bytes32[],(uint32,bytes21,int32,uint16,int8))[]"
 
 log = structlog.get_logger()
 
@@ -105,7 +99,7 @@ class Provider:
             live = self._live(kept.voting_round)
             live.frozen = kept.frozen
             for step, record in kept.records.items():
-                live.state = _recalled(live.state, step, record)
+                live.state = recalled(live.state, step, record)
             if kept.frozen is not None:
                 live.state = live.state.confirm(Step.FREEZE, at, kept.frozen.commit_hash)
 
@@ -290,13 +284,7 @@ class Provider:
             await self._chain.want(Function.RELAY, live.number, finalization.calldata(), at)
 
     async def _publish(self, live: _Live, _view: View, _epoch: RewardEpoch, at: float) -> None:
-        results = _results(live)
-        proofs = []
-        for outcome in results.feeds:
-            leaf, proof = results.proof(outcome.result.feed)
-            body = (leaf.voting_round, bytes(leaf.feed), leaf.value, leaf.turnout_bips, leaf.decimals)
-            proofs.append((list(proof), body))
-        calldata = selector(f"publish({_PUBLISH_TYPE})") + encode([_PUBLISH_TYPE], [proofs])
+        calldata = publication(_results(live))
         await self._attempt(live, Step.PUBLISH, at, b"")
         await self._chain.want(Function.PUBLISH, live.number, calldata, at)
         live.state = live.state.confirm(Step.PUBLISH, at)  # nothing rests on it: once is enough
@@ -373,18 +361,6 @@ class Provider:
         )
 
 
-def _recalled(state: Round, step: Step, record: Record) -> Round:
-    """A state with a record as an earlier instance left it."""
-    return Round(
-        state.voting_round,
-        state.timings,
-        state.selected,
-        state.publishes,
-        state.threshold_reached,
-        {**state.records, step: record},
-    )
-
-
 def _word(live: _Live) -> Reveal:
     if live.frozen is None:
         raise NotDurable(f"nothing durable is known of round {live.number}")
@@ -395,18 +371,3 @@ def _results(live: _Live) -> RoundResults:
     if live.results is None:
         raise NotDurable(f"the results of round {live.number} are not known")
     return live.results
-
-
-def encoded_values(prices: Mapping[str, float], feeds: tuple[Feed, ...]) -> bytes:
-    """The values in the order of the chain's feeds; what has no price, or none that fits, is empty."""
-    return encode_values([_value(prices.get(_NAMES.get(feed.id, "")), feed) for feed in feeds])
-
-
-def _value(price: float | None, feed: Feed) -> int | None:
-    if price is None:
-        return None
-    try:
-        return scaled(price, feed.decimals)
-    except OutOfRange:
-        log.error("price_does_not_fit", feed=feed.id.hex(), price=price)
-        return None

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chain.crashes import Chances, run_crashes
 
-ROUNDS = int(os.environ.get("CHRONO_CRASH_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("CHRONO_CRASH_ROUNDS", "4"))
 SEED = int(os.environ.get("CHRONO_CRASH_SEED", "4"))
 
 
