@@ -180,9 +180,12 @@ class Provider:
             Step.SIGN: self._reading.own_signature(view, live.number, self._signer.address),
             Step.FINALIZE: b"" if view.finalized(live.number) is not None else None,
         }
+        # An endpoint that is behind must not talk us out of a reveal: one too many does no harm.
+        settled = view.head_at >= self._network.reveals_close_at(live.number)
         for step, content in shown.items():
             confirmed = live.state.record(step).progress is Progress.CONFIRMED
-            if content is None and confirmed and step is not Step.FINALIZE:
+            open_still = at < live.state.window(step).closes
+            if content is None and confirmed and step is not Step.FINALIZE and (open_still or settled):
                 live.state = live.state.lose(step, at)
                 log.warning("step_gone_from_chain", voting_round=live.number, step=step)
             elif content is not None and not confirmed:

@@ -155,6 +155,19 @@ async def test_a_commit_that_a_reorganisation_took_back_is_sent_again_unchanged(
     assert scene.kept_word() is True
 
 
+async def test_a_commit_that_is_not_seen_any_more_after_its_window_is_revealed_all_the_same() -> None:
+    scene = Scene()
+    provider = scene.provider()
+    await scene.play(provider, until=91)
+    last = scene.world.index.last
+    assert last is not None
+    scene.world.index.take_back(last.number - 3)
+    scene.world.mine(1_092)
+    await provider.turn(1_093.0)
+    await provider.turn(1_110.0)
+    assert scene.sent(Function.SUBMIT2) == 1
+
+
 async def test_a_result_that_changes_after_it_was_signed_is_not_signed_a_second_time() -> None:
     scene = Scene()
     ours, theirs = scene.provider(), scene.provider(name="other")
