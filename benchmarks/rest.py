@@ -48,7 +48,7 @@ def run(quick: bool = False) -> list[dict[str, object]]:
             "unit": "ms",
             "baseline": round(_at(bare, share), 3),
             "baseline_name": "bare Starlette route with prebuilt bytes",
-            "ratio": round(_at(ours, share) / _at(bare, share), 2),
+            "ratio": round(_at(bare, share) / _at(ours, share), 2),
             "target": TARGET_MS if label == "p95" else None,
         }
         for label, share in (("p95", 0.95), ("p50", 0.50))

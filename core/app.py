@@ -6,8 +6,9 @@ The only place where storage, bus and API meet.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,7 @@ from typing import Final
 import asyncpg
 import numpy as np
 import structlog
-from prometheus_client import CollectorRegistry, Info
+from prometheus_client import CollectorRegistry, Counter, Info
 
 import core
 from chrono.errors import ChronoError
@@ -37,9 +38,11 @@ from core.portal import STATIC
 from core.ports import StoreUnavailable
 from core.publish import Publisher, PublishMetrics
 from core.rounds import FrozenRounds
+from core.routes import RouteMetrics, Routes
 from core.settings import Settings
 from core.storage.estimates import PostgresEstimateStore
 from core.storage.maintenance import Retention, maintain
+from core.storage.market import claim_market
 from core.storage.metrics import StorageMetrics
 from core.storage.migrate import migrate
 from core.storage.pool import connect_pool, connector, unavailable_when_down
@@ -47,6 +50,8 @@ from core.storage.provider import PostgresScores
 from core.storage.rounds import PostgresRoundStore
 from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
+from core.tasks import TaskMetrics, keep_running
+from core.trades import NewTrades
 from core.venue_board import Board, BoardMetrics
 from core.volumes import VolumeBook
 
@@ -55,6 +60,8 @@ VENUES_EVERY_S: Final = 1.0
 DATABASE_RETRY_S: Final = 2.0
 LATE_PASS_S: Final = 5.0
 FLUSH_S: Final = 0.5
+
+Work = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -85,16 +92,13 @@ async def run_core(
             started(port)
 
         await parts.publisher.make_pass(time.time())
+        gc.collect()
+        gc.freeze()  # what was built once is never garbage: full collections get short
+        metrics = TaskMetrics(registry)
         async with asyncio.TaskGroup() as group:
             background = [
-                group.create_task(work)
-                for work in (
-                    parts.publisher.run_passes(),
-                    _run_stores(parts),
-                    parts.rounds.run(time.time),
-                    _keep_database(parts, pool, settings),
-                    *([parts.bus.run()] if isinstance(parts.bus, RedisBus) else []),
-                )
+                group.create_task(keep_running(name, work, metrics), name=name)
+                for name, work in _background(parts, pool, settings).items()
             ]
             await serve(api, settings.host, settings.port, stop, started=announce)
             for task in background:
@@ -112,6 +116,7 @@ class _Core:
     window: Window
     volumes: VolumeBook
     board: Board
+    routes: Routes
     bus: InProcessBus | RedisBus
     ticks: PostgresTickStore
     estimates: PostgresEstimateStore
@@ -132,6 +137,7 @@ class _Core:
             rounds=self.rounds,
             volumes=self._traded,
             venues=self.board.reports,
+            routes=self.routes,
             bus=self.bus,
             ready=self.ready,
             clock=time.time,
@@ -147,10 +153,13 @@ class _Core:
         live = 0 if latest is None else int(np.count_nonzero(latest.state == FeedState.LIVE))
         late_s = float("inf") if latest is None else time.time() - latest.at
         bus_up = not isinstance(self.bus, RedisBus) or self.bus.connected
+        # Housekeeping looks every half minute; the store of ticks knows at once.
+        away = self.database == "ok" and not self.ticks.connected
+        database = "the store of ticks is not connected" if away else self.database
         return {
             "estimates": (late_s < LATE_PASS_S, f"the last pass was {late_s:.1f} s ago"),
             "feeds": (live > 0, f"{live} feeds are live"),
-            "database": (self.database == "ok", self.database),
+            "database": (database == "ok", database),
             "bus": (bus_up, "connected" if bus_up else "Redis is away"),
         }
 
@@ -165,6 +174,7 @@ class _Core:
                 async with pool.acquire() as connection:
                     if not self.prepared.is_set():
                         applied = await migrate(connection)
+                        await claim_market(connection, settings.market)
                         log.info("database_ready", migrations_applied=len(applied))
                     await maintain(connection, time.time(), retention)
         except StoreUnavailable as error:
@@ -181,14 +191,19 @@ class _Core:
 
 
 class _Windows:
-    """The window of the estimates and the book of volumes, as ingest sees them."""
+    """The window of the estimates and the book of volumes, as ingest sees them; each trade counts once."""
 
-    def __init__(self, window: Window, volumes: VolumeBook) -> None:
-        self._window, self._volumes = window, volumes
+    def __init__(self, window: Window, volumes: VolumeBook, registry: CollectorRegistry) -> None:
+        self._window, self._volumes, self._new_trades = window, volumes, NewTrades()
+        self._repeated = Counter(
+            "chrono_trades_repeated", "Trades that an earlier batch had told", registry=registry
+        )
 
-    def apply(self, ticks: TickColumns, at: float) -> None:
-        self._window.apply(ticks, at)
-        self._volumes.apply(ticks, at)
+    def apply(self, ticks: TickColumns, at: float, route: int) -> None:
+        new = self._new_trades.of(ticks)
+        self._repeated.inc(len(ticks) - len(new))
+        self._window.apply(new, at, route)
+        self._volumes.apply(new, at)
 
     def hear(self, venue: str, at: float) -> None:
         self._window.hear(venue, at)
@@ -200,6 +215,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     )
     storage_metrics = StorageMetrics(registry)
     window, volumes, board = Window(), VolumeBook(), Board(BoardMetrics(registry))
+    routes = Routes(window.routes, RouteMetrics(registry))
     bus: InProcessBus | RedisBus = (
         InProcessBus(registry)
         if settings.redis_url is None
@@ -228,8 +244,9 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     ingest = Ingest(
         ring=KnownKeys(settings.known_keys_file).ring,
         verify=verify,
-        window=_Windows(window, volumes),
+        window=_Windows(window, volumes, registry),
         board=board,
+        routes=routes,
         store=ticks,
         metrics=IngestMetrics(registry),
         freshness_s=settings.freshness_s,
@@ -240,6 +257,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         window,
         volumes,
         board,
+        routes,
         bus,
         ticks,
         estimates,
@@ -268,20 +286,45 @@ async def _pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
         pool.terminate()
 
 
+def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[str, Work]:
+    """What runs beside the API, by name. What stores begins once the database is prepared."""
+
+    async def ticks() -> None:
+        await parts.prepared.wait()
+        async with parts.ticks.running():
+            await asyncio.Event().wait()
+
+    async def estimates() -> None:
+        await parts.prepared.wait()
+        await parts.publisher.run_store()
+
+    async def reference() -> None:
+        await parts.prepared.wait()
+        await parts.publisher.run_reference()
+
+    async def venue_states() -> None:
+        await parts.prepared.wait()
+        await _keep_venue_states(parts.board, parts.venues)
+
+    work: dict[str, Work] = {
+        "passes": parts.publisher.run_passes,
+        "ticks": ticks,
+        "estimates": estimates,
+        "reference": reference,
+        "venue_states": venue_states,
+        "rounds": lambda: parts.rounds.run(time.time),
+        "database": lambda: _keep_database(parts, pool, settings),
+    }
+    if isinstance(parts.bus, RedisBus):
+        work["bus"] = parts.bus.run
+    return work
+
+
 async def _keep_database(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> None:
     """Prepare the database as soon as it answers, then do its housekeeping, until cancelled."""
     while True:
         await asyncio.sleep(MAINTAIN_EVERY_S if parts.database == "ok" else DATABASE_RETRY_S)
         await parts.prepare(pool, settings)
-
-
-async def _run_stores(parts: _Core) -> None:
-    """Store what comes, from when the database is prepared until cancelled."""
-    await parts.prepared.wait()
-    async with parts.ticks.running(), asyncio.TaskGroup() as group:
-        group.create_task(parts.publisher.run_store())
-        group.create_task(parts.publisher.run_reference())
-        group.create_task(_keep_venue_states(parts.board, parts.venues))
 
 
 async def _keep_venue_states(board: Board, store: PostgresVenueStore) -> None:

@@ -141,6 +141,18 @@ async def _keys(settings: Settings) -> Finding:
     return Finding("keys", "ok", f"{told}; the local collector is {signer.key_id.hex()}")
 
 
+async def heard_routes(settings: Settings) -> tuple[dict[str, float] | None, str]:
+    """How long the running core has not heard each key, by key id; or None and why it could not be asked."""
+    url = settings.core_url or f"http://{settings.host}:{settings.port}"
+    try:
+        async with httpx.AsyncClient(timeout=TRY_S, trust_env=False) as client:
+            answer = await client.get(f"{url.rstrip('/')}/v1/routes")
+            answer.raise_for_status()
+            return {route["key_id"]: float(route["silent_s"]) for route in answer.json()["routes"]}, ""
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        return None, f"the core at {url} does not tell its routes: {error or type(error).__name__}"
+
+
 def _disk(folder: Path) -> Finding:
     """Free space, and how long one durable write takes."""
     folder.mkdir(parents=True, exist_ok=True)

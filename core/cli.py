@@ -34,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they print local variables, and those may be secrets
 )
 keys_app = typer.Typer(help="Collector keys (Ed25519).", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
@@ -148,7 +149,9 @@ def replay(
     from core.recorded import RecordedMarket
     from core.up import run_replay
 
-    settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir)
+    # The children's events would tear the progress bar: only warnings are logged on a terminal.
+    level = "WARNING" if err.is_terminal else None
+    settings = load_settings(market="replay", host=host, port=port, data_dir=data_dir, log_level=level)
     market = RecordedMarket.read(file, speed)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"))
     with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
@@ -195,6 +198,7 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
 @app.command()
 def collect(data_dir: DataDir = None) -> None:
     """Run a collector alone: it asks the venues and posts signed batches to CHRONO_CORE_URL."""
+    from chrono.polling import Pace
     from core.collect import collect as run_collector
 
     settings = load_settings(data_dir=data_dir)
@@ -210,6 +214,8 @@ def collect(data_dir: DataDir = None) -> None:
             venues=settings.venues,
             legs=[Leg.parse(leg) for leg in settings.legs] or LEGS,
             base_urls=settings.venue_urls,
+            pace=Pace(ticker_interval_s=settings.poll_interval_s),
+            spool_batches=settings.spool_batches,
         ),
     )
 
@@ -327,6 +333,41 @@ def keys_revoke(
         raise typer.BadParameter("not hexadecimal", param_hint="KEY_ID") from None
     key = KnownKeys(settings.known_keys_file).revoke(wanted)
     out.print(f"revoked {key.key_id.hex()} {key.name}", highlight=False)
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    name: Annotated[str, typer.Option(help="The collector, as in `chrono keys list`.")] = "local",
+    check: Annotated[bool, typer.Option("--check", help="Say which steps are done.")] = False,
+    core_url: Annotated[
+        str | None, typer.Option(help="The running core; without it the settings' own.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print the steps that rotate a collector's key without a gap; nothing is changed.
+
+    With --check each step is looked up in the files and at the running core; exits 1 while one is left.
+    """
+    from core.check import heard_routes
+    from core.rotation import Facts, find_rotation, steps
+
+    settings = load_settings(data_dir=data_dir, core_url=core_url)
+    folder, key_file = settings.known_keys_file.parent, settings.private_key_file
+    rotation = find_rotation(name, KnownKeys(settings.known_keys_file).read(), folder, finished=check)
+    silent_s, detail = asyncio.run(heard_routes(settings)) if check else (None, "the core was not asked")
+    local = load_private_key(key_file).key_id.hex() if key_file.exists() else None
+    left = False
+    for number, step in enumerate(steps(rotation, Facts(key_file, local, silent_s, detail)), 1):
+        mark = f"{'done ' if step.done else 'to do'} " if check else ""
+        out.print(f"{number}. {mark}{step.what}", highlight=False, markup=False, soft_wrap=True)
+        if check:
+            out.print(f"   {step.found}", highlight=False, markup=False, soft_wrap=True)
+        if not check or (not step.done and not left):
+            for command in step.commands:
+                out.print(f"   $ {command}", highlight=False, markup=False, soft_wrap=True)
+        left = left or not step.done
+    if check and left:
+        raise typer.Exit(1)
 
 
 def _announce(url: str, data_dir: str) -> None:

@@ -24,12 +24,12 @@ from chrono.http import Answer, Failure
 from chrono.notices import Notice, RowRefused, SymbolFound, SymbolLost, TradesFailed, VenueChanged
 from chrono.polling import Pace
 from chrono.signing import Signer
-from chrono.spool import Delivery, Spool
+from chrono.spool import BATCHES_MAX, Delivery, Spool
 from chrono.venue_state import VenueState
 from chrono.venues import VENUE_ADAPTERS
-from chrono.venues.adapter import Request
+from chrono.venues.adapter import Request, VenueAdapter
 
-DRAIN_S: Final = 2.0
+DRAIN_S: Final = 1.0
 POST_TIMEOUT_S: Final = 10.0
 SLEEP_S_MAX: Final = 1.0  # so that a clock that was set back is noticed
 QUIET_S: Final = 60.0
@@ -47,6 +47,8 @@ async def collect(
     legs: Sequence[Leg] = LEGS,
     base_urls: Mapping[str, str] | None = None,
     pace: Pace | None = None,
+    spool_batches: int = BATCHES_MAX,
+    adapters: Mapping[str, VenueAdapter] = VENUE_ADAPTERS,
     post_timeout_s: float = POST_TIMEOUT_S,
     drain_s: float = DRAIN_S,
     clock: Callable[[], float] = time.time,
@@ -57,7 +59,7 @@ async def collect(
     `base_urls` replaces venues' own addresses, as for a simulator. On `stop`, what was collected is
     delivered within `drain_s`; what is left then is logged and lost. Raises ValueError on an unknown venue.
     """
-    unknown = set(venues) - VENUE_ADAPTERS.keys()
+    unknown = set(venues) - adapters.keys()
     if unknown:
         raise ValueError(f"no such venue: {', '.join(sorted(unknown))}")
     pace = pace or Pace()
@@ -69,13 +71,17 @@ async def collect(
     ):
         process = _Process(
             collector=Collector(
-                [leg for leg in legs if leg.venue in venues], at=at, random=random, pace=pace
+                [leg for leg in legs if leg.venue in venues],
+                at=at,
+                random=random,
+                pace=pace,
+                adapters=adapters,
             ),
-            spool=Spool(signer.key_id, at=at, random=random),
+            spool=Spool(signer.key_id, at=at, random=random, batches_max=spool_batches),
             signer=signer,
             venue_client=venue_client,
             core_client=core_client,
-            base_urls={venue: VENUE_ADAPTERS[venue].base_url for venue in venues} | dict(base_urls or {}),
+            base_urls={venue: adapters[venue].base_url for venue in venues} | dict(base_urls or {}),
             ingest_url=f"{core_url.rstrip('/')}/ingest",
             timeout_s=pace.timeout_s,
             post_timeout_s=post_timeout_s,

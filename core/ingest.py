@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from chrono.batch import Header
 from chrono.errors import BatchError
-from chrono.signing import FRESHNESS_S, KeyRing, Verify, open_sealed
+from chrono.signing import FRESHNESS_S, KeyRing, PublicKey, Verify, open_sealed
 from chrono.ticks import Reason
 from chrono.venue_state import VenueReport, VenueState
 from core.columns import TickColumns, decode_columns
@@ -28,9 +28,9 @@ SEEN_MAX: Final = 16_384
 
 
 class TickWindow(Protocol):
-    """What ingest needs of the window."""
+    """What ingest needs of the window. `route` is the number of the collector that brings the ticks."""
 
-    def apply(self, ticks: TickColumns, at: float) -> None: ...
+    def apply(self, ticks: TickColumns, at: float, route: int) -> None: ...
 
     def hear(self, venue: str, at: float) -> None: ...
 
@@ -41,6 +41,12 @@ class VenueBoard(Protocol):
     def post(
         self, key_id: bytes, reports: tuple[VenueReport, ...], ticks_dropped: int, at: float
     ) -> None: ...
+
+
+class Routes(Protocol):
+    """What ingest needs of the routes: it tells a batch, and gets the number of its route."""
+
+    def hear(self, key: PublicKey, header: Header, ticks: TickColumns, at: float) -> int: ...
 
 
 class IngestMetrics:
@@ -54,7 +60,9 @@ class IngestMetrics:
         )
         self.age = Histogram(
             "chrono_ingest_tick_age_seconds",
-            "Newest tick's receipt by its collector until its batch is in the window",
+            "From the newest tick of a batch until it is in the window: since its receipt by the collector,"
+            " and since the venue's own time of it",
+            ["since"],
             registry=registry,
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
         )
@@ -70,13 +78,14 @@ class Ingest:
         verify: Verify,
         window: TickWindow,
         board: VenueBoard,
+        routes: Routes,
         store: TickStore,
         metrics: IngestMetrics,
         freshness_s: float = FRESHNESS_S,
         on_ticks: Callable[[], None] = lambda: None,
     ) -> None:
         self._ring, self._verify = ring, verify
-        self._window, self._board, self._store = window, board, store
+        self._window, self._board, self._routes, self._store = window, board, routes, store
         self._metrics = metrics
         self._freshness_s = freshness_s
         self._on_ticks = on_ticks
@@ -88,13 +97,14 @@ class Ingest:
         Raises BatchError (the batch is refused), SequenceConflict, or StoreUnavailable (the ticks count for
         prices already; the collector must send the batch again).
         """
+        ring = self._ring()
         try:
-            header = open_sealed(sealed, self._ring(), self._verify, at=at, freshness_s=self._freshness_s)
+            header = open_sealed(sealed, ring, self._verify, at=at, freshness_s=self._freshness_s)
         except BatchError as error:
             self._metrics.batches.labels(error.reason).inc()
             raise
         ticks, refused = self._judge(sealed, header, at)
-        self._show(header, ticks, at)
+        self._show(ring.find(header.key_id), header, ticks, at)
         record = BatchRecord(
             header.key_id, header.sequence, content_digest(sealed, header), at, ticks, refused
         )
@@ -120,7 +130,7 @@ class Ingest:
             ticks = TickColumns(ticks.leg[~future], ticks.rows[~future])
         return ticks, counts
 
-    def _show(self, header: Header, ticks: TickColumns, at: float) -> None:
+    def _show(self, signer: PublicKey, header: Header, ticks: TickColumns, at: float) -> None:
         """Update window and board, once a (key, sequence): a resent batch must not count a trade twice."""
         key = (header.key_id, header.sequence)
         if key in self._seen:
@@ -128,13 +138,17 @@ class Ingest:
         self._seen[key] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
+        route = self._routes.hear(signer, header, ticks, at)
         self._board.post(header.key_id, header.reports, header.ticks_dropped, at)
         for report in header.reports:
             if report.state is VenueState.HEALTHY:
                 self._window.hear(report.venue, at)
         if len(ticks):
-            self._window.apply(ticks, at)
-            self._metrics.age.observe(max(0.0, at - int(ticks.rows["received_ms"].max()) / 1000))
+            self._window.apply(ticks, at, route)
+            for since, column in (("receipt", "received_ms"), ("event", "event_ms")):
+                newest_ms = int(ticks.rows[column].max())
+                if newest_ms:
+                    self._metrics.age.labels(since).observe(max(0.0, at - newest_ms / 1000))
             self._on_ticks()
 
     def _count(self, receipt: Receipt) -> None:

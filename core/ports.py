@@ -58,6 +58,26 @@ class HeardReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteReport:
+    """How one collector delivers, since the core's start.
+
+    `heard_at` is when its last batch came, `newest_tick_at` when it received its newest tick by its own clock
+    (None before the first). `legs` are those whose newest observation came by it; `ticks_dropped` counts what
+    its spool lost. `clock_offset_s` is by how much our clock is ahead of its, and the shortest way on top.
+    """
+
+    name: str
+    key_id: str
+    heard_at: float
+    newest_tick_at: float | None
+    legs: int
+    batches: int
+    ticks: int
+    ticks_dropped: int
+    clock_offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class BatchRecord:
     """A verified batch on its way to the store. `digest` is SHA-256 over its content without `sent_at`."""
 

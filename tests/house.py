@@ -30,11 +30,13 @@ PATIENCE_S = 30.0
 
 @dataclass
 class House:
-    """What a test may ask and break."""
+    """What a test may ask and break. `collector_stop` ends the collector that is there from the start."""
 
     api: httpx.AsyncClient
     venues: httpx.AsyncClient
     faults: FaultBoard
+    settings: Settings
+    collector_stop: asyncio.Event
 
     async def get(self, path: str, **params: str) -> Any:
         answer = await self.api.get(path, params=params)
@@ -61,6 +63,25 @@ class House:
         lines = (await self.api.get("/metrics")).text.splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample + " ")), 0.0)
 
+    async def routes(self) -> dict[str, dict[str, Any]]:
+        """The collectors by name."""
+        return {route["name"]: route for route in (await self.get("/v1/routes"))["routes"]}
+
+    @asynccontextmanager
+    async def second_collector(self, name: str, legs: Sequence[Leg] = LEGS) -> AsyncIterator[asyncio.Event]:
+        """Another collector of the same venues with a key of its own; the event stops it."""
+        signer = create_private_key(self.settings.data_dir / "keys" / f"{name}.key")
+        KnownKeys(self.settings.known_keys_file).add(PublicKey(signer.public_key, name))
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                collect_here(str(self.api.base_url), str(self.venues.base_url), signer, stop, legs)
+            )
+            try:
+                yield stop
+            finally:
+                stop.set()
+
     def inject(self, fault: str) -> None:
         self.faults.add(parse_fault(fault), time.time())
 
@@ -76,6 +97,21 @@ class House:
             return bool(price["state"] == "live" and price["venues_used"] == price["venues_listed"])
 
         await self.until(live)
+
+
+async def collect_here(
+    core_url: str, venue_url: str, signer: LocalSigner, stop: asyncio.Event, legs: Sequence[Leg]
+) -> None:
+    """Collect from simulated venues for a core, at the tests' pace."""
+    await collect(
+        core_url=core_url,
+        signer=signer,
+        stop=stop,
+        venues=VENUES,
+        legs=legs,
+        base_urls={venue: f"{venue_url.rstrip('/')}/{venue}" for venue in VENUES},
+        pace=PACE,
+    )
 
 
 @asynccontextmanager
@@ -110,23 +146,13 @@ async def open_house(
         group.create_task(run_core(settings, stops[1], core_port.set_result))
         venue_url = f"http://127.0.0.1:{await venue_port}"
         core_url = f"http://127.0.0.1:{await core_port}"
-        group.create_task(
-            collect(
-                core_url=core_url,
-                signer=signer,
-                stop=stops[2],
-                venues=VENUES,
-                legs=legs,
-                base_urls={venue: f"{venue_url}/{venue}" for venue in VENUES},
-                pace=PACE,
-            )
-        )
+        group.create_task(collect_here(core_url, venue_url, signer, stops[2], legs))
         async with (
             httpx.AsyncClient(base_url=core_url, timeout=10, trust_env=False) as api,
             httpx.AsyncClient(base_url=venue_url, timeout=10, trust_env=False) as venues,
         ):
             try:
-                yield House(api, venues, faults)
+                yield House(api, venues, faults, settings, stops[2])
             finally:
                 for stop in stops:
                     stop.set()

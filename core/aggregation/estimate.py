@@ -30,13 +30,12 @@ from core.aggregation.conversion import Graph, solve_rates
 from core.aggregation.estimates import Estimates, FeedState, Floats, LegColumns, LegReason
 from core.aggregation.freshness import Freshness, judge
 from core.aggregation.markets import INTEGRAL, NOTIONAL, SECONDS, VOLUME, Bools, Markets, Observations
-from core.aggregation.median import plain_median, sort_rows, weighted_quantiles
+from core.aggregation.median import Sorted, plain_median, sort_rows, weighted_quantiles
 from core.aggregation.outliers import Candidates, hampel
 from core.aggregation.rules import Rules
 from core.aggregation.weights import cap_venues, leg_weights
 from core.aggregation.window import Window
 
-_HALF: Final = (0.5,)
 _QUARTILES: Final = (0.25, 0.5, 0.75)
 
 
@@ -87,16 +86,22 @@ def _estimate_all(markets: Markets, graph: Graph, seen: Observations, at: float,
     weight = cap_venues(markets, stated * verdict.within, rules)
 
     used = weight > 0
-    low, middle, high = weighted_quantiles(price.values, price.of(weight), _QUARTILES)
-    half_width = np.maximum((weight * seen.half_spread).sum(axis=1), rules.band_floor_bands * markets.band)
-    vwap, twap = _averages(seen, at, rate, weight)
+    mean = _time_weighted(seen, at, candidate, rate)
+    quartiles = weighted_quantiles(
+        np.concatenate((price.values, mean.values)),
+        np.concatenate((price.of(weight), mean.of(weight))),
+        _QUARTILES,
+    )
+    low, middle, high = quartiles[:, : len(used)]
+    half_spread = np.einsum("fk,fk->f", weight, seen.half_spread)
+    half_width = np.maximum(half_spread, rules.band_floor_bands * markets.band)
     return Pass(
         price=middle,
         band_low=np.minimum(low, middle * (1 - half_width)),
         band_high=np.maximum(high, middle * (1 + half_width)),
         median=plain_median(price.values, candidate.sum(axis=1)),
-        vwap=vwap,
-        twap=twap,
+        vwap=_vwap(seen, used, rate),
+        twap=quartiles[1, len(used) :],
         age_s=_newest(fresh.age_s, used),
         venues_used=_venues_used(markets, used),
         usd=usd,
@@ -113,19 +118,19 @@ def _rates(markets: Markets, graph: Graph, seen: Observations, fresh: Freshness)
     return solve_rates(graph, seen.price.ravel()[edge], live)
 
 
-def _averages(seen: Observations, at: float, rate: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """VWAP and TWAP [F] of the legs with a weight."""
-    sums = seen.sums
-    used = weight > 0
-    volume = (sums[VOLUME] * used).sum(axis=1)
-    notional = (sums[NOTIONAL] * np.where(used, rate, 0.0)).sum(axis=1)
+def _vwap(seen: Observations, used: Bools, rate: Floats) -> Floats:
+    """Dollars over base units traded in the window, [F]; NaN without trades."""
+    volume = np.einsum("fk,fk->f", seen.sums[VOLUME], used)
+    notional = np.einsum("fk,fk->f", seen.sums[NOTIONAL], np.where(used, rate, 0.0))
+    return np.where(volume > 0, notional / volume, np.nan)
+
+
+def _time_weighted(seen: Observations, at: float, candidate: Bools, rate: Floats) -> Sorted:
+    """Each candidate's mean price over the window in dollars, its present price standing until now."""
     standing = np.maximum(at - np.maximum(seen.held_since, seen.since), 0.0)
-    held = sums[SECONDS] + standing
-    mean = (sums[INTEGRAL] + seen.price * standing) / held
-    mean = np.where(used, np.where(held > 0, mean, seen.price) * rate, np.inf)
-    ordered = sort_rows(mean)
-    twap = weighted_quantiles(ordered.values, ordered.of(weight), _HALF)[0]
-    return np.where(volume > 0, notional / volume, np.nan), twap
+    held = seen.sums[SECONDS] + standing
+    mean = (seen.sums[INTEGRAL] + seen.price * standing) / held
+    return sort_rows(np.where(candidate, np.where(held > 0, mean, seen.price) * rate, np.inf))
 
 
 def _newest(age_s: Floats, used: Bools) -> Floats:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chrono.feeds import FEEDS, Feed
 from core.aggregation.buckets import Buckets
@@ -75,6 +76,7 @@ class Window:
         self._quote_received, self._trade_received = (np.full(places, _NEVER) for _ in range(2))
         self._received, self._told, self._held_since = (np.full(places, _NEVER) for _ in range(3))
         self._trade_told, self._last_at = (np.full(places, _NEVER) for _ in range(2))
+        self._route = np.full(places, -1, np.int32)
         venues = max(len(self.markets.venues), 1)
         self._heard, self._venue_received = (np.full(venues, _NEVER) for _ in range(2))
         self._venue_told = np.full(venues, np.nan)
@@ -88,8 +90,11 @@ class Window:
             index = self.markets.venues.index(venue)
             self._heard[index] = max(self._heard[index], at)
 
-    def apply(self, ticks: TickColumns, at: float) -> None:
-        """Take the ticks of a batch, in any order. `at` is now; a step back of it is not followed."""
+    def apply(self, ticks: TickColumns, at: float, route: int = 0) -> None:
+        """Take the ticks of a batch, in any order. `at` is now; a step back of it is not followed.
+
+        `route` is the number of the collector that brings them: kept with what it changes, and nothing else.
+        """
         if not len(ticks):
             return
         self._roll(at)
@@ -101,8 +106,12 @@ class Window:
         new = _Ticks(slot, told, received, ticks.bid, ticks.ask, ticks.last, ticks.volume)
         trade = ticks.is_trade
         with np.errstate(divide="ignore", invalid="ignore"):
-            self._take_quotes(new.pick(~trade))
-            self._take_trades(new.pick(trade & ~np.isnan(told)))
+            self._take_quotes(new.pick(~trade), route)
+            self._take_trades(new.pick(trade & ~np.isnan(told)), route)
+
+    def routes(self) -> NDArray[np.int32]:
+        """By leg of the feed table, the route of the newest quote or trade that was taken; -1 for none."""
+        return np.asarray(self._route[self.markets.slot])
 
     def observed(self, at: float) -> Observations:
         """What is known at `at`, as views of this window: read them before the next `apply`."""
@@ -136,7 +145,7 @@ class Window:
         np.maximum.at(self._venue_received, venue, received)
         np.fmax.at(self._venue_told, venue, told)
 
-    def _take_quotes(self, new: _Ticks) -> None:
+    def _take_quotes(self, new: _Ticks, route: int) -> None:
         new = new.pick(self._newer(new))
         if not len(new.slot):
             return
@@ -152,6 +161,7 @@ class Window:
         self._bid[new.slot], self._ask[new.slot] = new.bid, new.ask
         self._half_spread[new.slot] = half_spread
         self._quote_told[new.slot], self._quote_received[new.slot] = new.told, new.received
+        self._route[new.slot] = route
         self._refresh(new.slot)
 
     def _newer(self, new: _Ticks) -> Bools:
@@ -162,11 +172,12 @@ class Window:
         both_told = ~(np.isnan(new.told) | np.isnan(has_told))
         return np.asarray(np.where(both_told, by_told, by_receipt))
 
-    def _take_trades(self, new: _Ticks) -> None:
+    def _take_trades(self, new: _Ticks, route: int) -> None:
         fresh = (new.told > self._trade_told[new.slot]) & (new.told >= self._buckets.since)
         new = new.pick(fresh)
         if not len(new.slot):
             return
+        self._route[new.slot] = route
         new = new.pick(np.lexsort((new.received, new.told, new.slot)))
         self._buckets.add_trades(new.slot, new.told, new.last, new.volume)
         np.add.at(self._traded[VOLUME], new.slot, new.volume)

@@ -11,6 +11,7 @@ from typing import Final
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
 from chrono.batch import BYTES_MAX, read_header
 from chrono.errors import BatchError, OversizedBatch
@@ -107,6 +108,8 @@ async def read_bounded(request: Request, limit: int, within_s: float = READ_S_MA
                 chunks.append(chunk)
     except TimeoutError:
         raise Refused(_too_slow(size, within_s)) from None
+    except ClientDisconnect:  # nobody hears the answer, but it is counted
+        raise Refused(_cut_off(size)) from None
     return b"".join(chunks)
 
 
@@ -120,3 +123,8 @@ def _wrong_type(media_type: str) -> Problem:
 def _too_slow(size: int, within_s: float) -> Problem:
     detail = f"the body did not end within {within_s:.0f} s"
     return Problem("request-timeout", 408, "Request timeout", detail, {"bytes_received": size})
+
+
+def _cut_off(size: int) -> Problem:
+    detail = "the connection ended before the body did"
+    return Problem("body-cut-off", 400, "The body was cut off", detail, {"bytes_received": size})

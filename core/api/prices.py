@@ -6,6 +6,7 @@ Knows how the last pass is told. Does not know the past (`core.api.history`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import orjson
@@ -82,7 +83,8 @@ class PriceRoutes:
         estimates = self._services.latest()
         if estimates is None:
             raise no_estimates_yet()
-        return Response(orjson.dumps(_sources(estimates, FEED_BY_NAME[feed])), media_type="application/json")
+        told = _sources(estimates, self._services.routes.of_legs(), FEED_BY_NAME[feed])
+        return Response(orjson.dumps(told), media_type="application/json")
 
 
 def _feed_entry(feed: Feed) -> dict[str, object]:
@@ -96,7 +98,7 @@ def _feed_entry(feed: Feed) -> dict[str, object]:
     }
 
 
-def _sources(estimates: Estimates, feed: Feed) -> dict[str, object]:
+def _sources(estimates: Estimates, routes: Sequence[str | None], feed: Feed) -> dict[str, object]:
     position = _POSITION[feed.name]
     columns = LEGS_OF_FEED[position]
     legs = estimates.legs
@@ -106,6 +108,7 @@ def _sources(estimates: Estimates, feed: Feed) -> dict[str, object]:
         legs.weight[columns].tolist(),
         legs.reason[columns].tolist(),
         legs.age_s[columns].tolist(),
+        routes[columns],
         strict=True,
     )
     return {
@@ -122,7 +125,8 @@ def _sources(estimates: Estimates, feed: Feed) -> dict[str, object]:
                 "weight": round(weight, 6) if math.isfinite(weight) else 0.0,
                 "reason": LegReason(reason).name.lower(),
                 "age_s": round(age_s, 3) if math.isfinite(age_s) else None,
+                "route": route,
             }
-            for leg, price, weight, reason, age_s in rows
+            for leg, price, weight, reason, age_s, route in rows
         ],
     }

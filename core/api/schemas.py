@@ -135,6 +135,7 @@ class SourceLeg(Shape):
     weight: float
     reason: Literal["used", "no_data", "stale", "dead_venue", "no_price", "no_conversion", "outlier"]
     age_s: float | None
+    route: Annotated[str | None, Field(description="The collector by which it came last")]
 
 
 class SourceList(Shape):
@@ -191,9 +192,34 @@ class VenueEntry(Shape):
     requests: int
     failures: int
     refused: dict[str, int]
-    collector: str
+    collector: Annotated[str, Field(description="Its key id")]
+    route: Annotated[str, Field(description="Its name, or its key id if it has none")]
     heard_at: Seconds
     silent_s: float
+
+
+class RouteEntry(Shape):
+    """How one collector delivers, since the core's start.
+
+    `legs` came last by it. `newest_tick_age_s` counts from its own receipt, by its own clock.
+    `clock_offset_s` is by how much our clock is ahead of its, with the shortest way on top.
+    """
+
+    name: str
+    key_id: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    heard_at: Seconds
+    silent_s: float
+    newest_tick_age_s: float | None
+    legs: int
+    batches: int
+    ticks: int
+    ticks_dropped: int
+    clock_offset_s: float
+
+
+class RouteList(Shape):
+    at: Seconds
+    routes: list[RouteEntry]
 
 
 class VenueList(Shape):

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from core.aggregation.estimates import Estimates
 from core.ftso.identities import VotingRoundId
 from core.ftso.timings import Step
-from core.ports import Bus, EstimateStore, HeardReport, Receipt
+from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
 from core.provider.score import RoundScore
 
 
@@ -69,6 +69,22 @@ class RoundBook(Protocol):
         ...
 
 
+class Routes(Protocol):
+    """Knows by which collector each leg came."""
+
+    def reports(self) -> Sequence[RouteReport]:
+        """How every collector delivers."""
+        ...
+
+    def of_legs(self) -> Sequence[str | None]:
+        """By leg, in the order of `chrono.feeds.LEGS`, the name of the collector it came by last."""
+        ...
+
+    def name(self, key_id: str) -> str:
+        """What the collector with that key is called."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the API needs. `ready` answers from memory: check name -> (ok, detail).
@@ -83,6 +99,7 @@ class Services:
     rounds: Rounds
     volumes: Volumes
     venues: Callable[[float], Sequence[HeardReport]]
+    routes: Routes
     bus: Bus
     ready: Callable[[], Mapping[str, tuple[bool, str]]]
     clock: Callable[[], float]

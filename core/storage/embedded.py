@@ -96,8 +96,9 @@ class EmbeddedPostgres:
         A server that outlived its killed launcher is stopped first, a stale pid file is removed. Raises
         EmbeddedPostgresError with what can be done.
         """
-        programs = self._programs = find_programs(self._bin_dir, self._user)
-        self._prepare_folder(programs)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        programs = self._programs = find_programs(self._bin_dir, self._user, self._folder)
+        programs.give(self._folder)
         self._lock = take_lock(self._folder)
         try:
             await self._lay_out(programs)
@@ -126,11 +127,6 @@ class EmbeddedPostgres:
             yield dsn
         finally:
             await self.stop()
-
-    def _prepare_folder(self, programs: Programs) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        programs.check_reach(self._folder)
-        programs.give(self._folder)
 
     async def _lay_out(self, programs: Programs) -> None:
         """Make the data directory unless it is there; a half made one of a killed start is begun anew."""

@@ -71,6 +71,8 @@ async def _maintain(connection: Connection, at: float, retention: Retention) -> 
     queries = load_queries("maintenance")
     pruned = await connection.fetchval(queries["prune_batches"], at - retention.batches_days * 86400.0)
     if await layout(connection) == "timescale":
+        for series, days in (("ticks", retention.ticks_days), ("estimates", retention.estimates_days)):
+            await connection.fetchval(queries["timescale_retention"], series, days)
         return Maintained(pruned, failed_jobs=await connection.fetchval(queries["failed_jobs"]))
     today = datetime.fromtimestamp(at, UTC).date()
     kept = {

@@ -1,7 +1,9 @@
 """PostgreSQL's programs: where they are, and as which user they run.
 
-PostgreSQL refuses to run as root, so under root its programs run as another, existing user, who must be able
-to enter the folders of the programs and of the data. Every program runs in a thread, never on the loop.
+PostgreSQL refuses to run as root, so under root its programs run as another, existing user. Where that user
+may not enter the folders of the programs or of the data (a checkout in /root), they run in a user namespace
+instead, in which root's files belong to that user: Linux has `unshare` for that. Every program runs in a
+thread, never on the loop.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import importlib.util
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 from collections.abc import Sequence
@@ -28,10 +31,14 @@ class EmbeddedPostgresError(ChronoError):
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """A folder with initdb, pg_ctl and postgres, and the user they run as (None: whoever we are)."""
+    """A folder with initdb, pg_ctl and postgres, and the user they run as (None: whoever we are).
+
+    `wrapper` are the words before a program's name that put it into a user namespace, if it needs one.
+    """
 
     bin_dir: Path
     user: pwd.struct_passwd | None
+    wrapper: tuple[str, ...] = ()
 
     async def run(self, program: str, *arguments: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Run a program to its end. Its output is one text; a program that overruns is an error."""
@@ -53,16 +60,6 @@ class Programs:
         if self.user is not None:
             os.chown(path, self.user.pw_uid, self.user.pw_gid)
 
-    def check_reach(self, folder: Path) -> None:
-        """Raise EmbeddedPostgresError if the server's user cannot enter a folder that is to be used."""
-        blocked = None if self.user is None else _first_closed(folder, self.user)
-        if blocked is not None and self.user is not None:
-            raise EmbeddedPostgresError(
-                f"PostgreSQL does not run as root, and the user {self.user.pw_name!r} that it would run as"
-                f" cannot enter {blocked} on the way to {folder}. Start Chrono as an ordinary user, move it"
-                f" to a folder that others may enter, or set DATABASE_URL to a server of your own."
-            )
-
     def _run(
         self, program: str, arguments: Sequence[str], timeout_s: float
     ) -> subprocess.CompletedProcess[str]:
@@ -74,7 +71,7 @@ class Programs:
         try:
             # pg_ctl gives the server a log file of its own, so that this pipe ends with pg_ctl.
             return subprocess.run(  # type: ignore[call-overload,no-any-return]  # noqa: S603
-                [str(self.bin_dir / program), *arguments],
+                [*self.wrapper, str(self.bin_dir / program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -93,17 +90,45 @@ class Programs:
             raise EmbeddedPostgresError(f"{self.bin_dir / program} cannot be run: {error}") from error
 
 
-def find_programs(bin_dir: Path | None = None, user: str | None = None) -> Programs:
-    """The programs of a folder, of the wheel by default, and the user to run them as.
+def find_programs(
+    bin_dir: Path | None = None, user: str | None = None, folder: Path | None = None
+) -> Programs:
+    """The programs of a folder, of the wheel by default, and how to run them on the data in `folder`.
 
     Raises EmbeddedPostgresError when there are none, or when no user may run them.
     """
     found = bin_dir if bin_dir is not None else _wheel_bin_dir()
     if not (found / "pg_ctl").exists():
         raise EmbeddedPostgresError(f"no PostgreSQL programs in {found}")
-    programs = Programs(found, _server_user(user) if os.geteuid() == 0 else None)
-    programs.check_reach(found)
-    return programs
+    if os.geteuid() != 0:
+        return Programs(found, None)
+    server_user = _server_user(user)
+    blocked = next(
+        (closed for path in (found, folder) if path and (closed := _first_closed(path, server_user))), None
+    )
+    if blocked is None:
+        return Programs(found, server_user)
+    wrapper = _namespace(server_user)
+    if wrapper is None:
+        raise EmbeddedPostgresError(
+            f"PostgreSQL does not run as root, and the user {server_user.pw_name!r} that it would run as"
+            f" cannot enter {blocked} on the way to {folder or found}. Start Chrono as an ordinary user, move"
+            " it to a folder that others may enter, or set DATABASE_URL to a server of your own."
+        )
+    return Programs(found, None, wrapper)
+
+
+def _namespace(user: pwd.struct_passwd) -> tuple[str, ...] | None:
+    """The words that run a program in a namespace where root is `user`; None where that cannot be had."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return None
+    words = (unshare, "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}")
+    try:
+        tried = subprocess.run([*words, "true"], check=False, capture_output=True, timeout=10)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return words if tried.returncode == 0 else None
 
 
 def _wheel_bin_dir() -> Path:

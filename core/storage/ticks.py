@@ -67,6 +67,11 @@ class PostgresTickStore:
         self._connected = False
         self._retry_at = 0.0
 
+    @property
+    def connected(self) -> bool:
+        """Whether an append would reach the database now."""
+        return self._connected
+
     async def append(self, record: BatchRecord) -> Receipt:
         """Commit a batch once; see TickStore."""
         self._check_open()

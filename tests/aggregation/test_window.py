@@ -55,6 +55,15 @@ def test_the_same_batch_twice_changes_nothing(bench: Bench) -> None:
     assert bench.estimate().volume[0] == 2
 
 
+def test_a_leg_came_by_the_route_of_its_newest_observation(bench: Bench) -> None:
+    newer, older = PlainTick(0, False, NOW, NOW, 5.0, 5.0), PlainTick(0, False, NOW, NOW - 1, 4.0, 4.0)
+    bench.window.apply(columns([newer]), NOW, 1)
+    bench.window.apply(columns([older]), NOW, 2)
+    assert bench.window.routes().tolist() == [1, -1, -1, -1]
+    bench.window.apply(columns([PlainTick(0, True, NOW, NOW + 1, last=5.0, volume=1.0)]), NOW + 1, 2)
+    assert bench.window.routes().tolist() == [2, -1, -1, -1]
+
+
 def test_a_clock_far_ahead_does_not_hold_the_leg(bench: Bench) -> None:
     bench.quote(_LEG, 4.0, event_at=NOW + 3600)
     bench.quote(_LEG, 5.0, at=NOW + 1)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 
+from chrono.feeds import LEGS
 from core.api.app import create_api
-from core.api.schemas import VenueList
+from core.api.schemas import RouteList, VenueList
 from tests.fakes.services import NOW, World
 
 
@@ -33,6 +34,17 @@ async def test_each_venue_is_told_with_its_collector(client: httpx.AsyncClient, 
     banned = told.venues[0]
     assert (banned.venue, banned.state, banned.code, banned.retry_at) == ("binance", "banned", 418, NOW + 60)
     assert (banned.collector, banned.heard_at, banned.silent_s) == ("00ff00ff00ff00ff", NOW - 2, 5.0)
+    assert banned.route == "local"
+
+
+async def test_each_collector_is_told_with_its_age_and_its_legs(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.now = NOW + 3
+    (route,) = RouteList.model_validate_json((await client.get("/v1/routes")).content).routes
+    assert (route.name, route.key_id, route.legs) == ("local", "00ff00ff00ff00ff", len(LEGS) - 1)
+    assert (route.silent_s, route.newest_tick_age_s) == (5.0, 5.5)
+    assert (route.batches, route.ticks, route.ticks_dropped, route.clock_offset_s) == (7, 900, 3, 0.01)
 
 
 async def test_requests_are_timed_by_route_and_not_by_address(

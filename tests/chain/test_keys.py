@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from eth_account import Account
 
 from core.chain.errors import BadKey
 from core.chain.keys import LocalKey, load_key
 from core.ftso.hashing import keccak
 
 SECRET = keccak(b"a key")
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = {"PYTHONPATH": f"{ROOT / 'edge'}:{ROOT}"}
 
 
 @pytest.fixture
@@ -42,6 +45,8 @@ def test_a_file_without_a_key_is_refused_and_not_quoted(plain: Path, text: str) 
 
 
 def test_a_keystore_opens_with_its_password_only(tmp_path: Path) -> None:
+    from eth_account import Account
+
     store, password, wrong = tmp_path / "store.json", tmp_path / "password", tmp_path / "wrong"
     store.write_text(json.dumps(Account.encrypt(SECRET, "right", kdf="pbkdf2", iterations=2)))
     password.write_text("right\n")
@@ -62,3 +67,11 @@ def test_a_key_is_never_shown() -> None:
 async def test_a_result_is_signed_so_that_its_signer_is_found() -> None:
     key, hashed = LocalKey(SECRET), keccak(b"a result")
     assert (await key.sign(hashed)).signer_of(hashed) == key.address
+
+
+def test_nested_answers_still_end_in_an_error_and_not_in_the_end_of_the_process() -> None:
+    code = "import core.chain.keys, core.chain.endpoints, json; json.loads('[' * 100_000)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=PATHS
+    )
+    assert "RecursionError" in ended.stderr

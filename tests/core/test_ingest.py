@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from chrono.errors import BadSignature, MalformedBatch, RevokedKey, StaleBatch, UnknownKey
@@ -15,6 +17,7 @@ from core.columns import TickColumns
 from core.ingest import Ingest, IngestMetrics
 from core.keys import LocalSigner, verify
 from core.ports import BatchRecord, Receipt, SequenceConflict, StoreUnavailable
+from core.routes import RouteMetrics, Routes
 from core.venue_board import Board, BoardMetrics
 from tests.fakes.batches import AT, new_signer, quote, sealed_batch, trade
 
@@ -22,10 +25,15 @@ from tests.fakes.batches import AT, new_signer, quote, sealed_batch, trade
 @dataclass
 class FakeWindow:
     ticks: int = 0
+    routes: list[int] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
 
-    def apply(self, ticks: TickColumns, at: float) -> None:
+    def apply(self, ticks: TickColumns, at: float, route: int) -> None:
         self.ticks += len(ticks)
+        self.routes.append(route)
+
+    def leg_routes(self) -> NDArray[np.int32]:
+        return np.array(self.routes, np.int32)
 
     def hear(self, venue: str, at: float) -> None:
         self.heard.append(venue)
@@ -55,12 +63,14 @@ class Core:
         self.registry = CollectorRegistry()
         self.window, self.store = FakeWindow(), FakeStore()
         self.board = Board(BoardMetrics(self.registry))
+        self.routes = Routes(self.window.leg_routes, RouteMetrics(self.registry))
         self.pokes = 0
         self.ingest = Ingest(
             ring=lambda: KeyRing(keys),
             verify=verify,
             window=self.window,
             board=self.board,
+            routes=self.routes,
             store=self.store,
             metrics=IngestMetrics(self.registry),
             on_ticks=self.poke,
@@ -133,6 +143,22 @@ async def test_two_keys_are_valid_at_once_while_one_is_rotated(signer: LocalSign
     await core.ingest.receive(await sealed_batch(signer, quote()), AT)
     await core.ingest.receive(await sealed_batch(after, quote()), AT)
     assert core.counted("accepted") == 2
+
+
+async def test_the_window_learns_by_which_collector_ticks_came(signer: LocalSigner) -> None:
+    other = new_signer()
+    core = Core(signer, other)
+    for each, sequence in ((signer, 1), (other, 1), (signer, 2)):
+        await core.ingest.receive(await sealed_batch(each, quote(), sequence=sequence), AT)
+    assert core.window.routes == [0, 1, 0]
+    assert [report.batches for report in core.routes.reports()] == [2, 1]
+
+
+async def test_a_redelivered_batch_is_no_news_of_its_route(core: Core, signer: LocalSigner) -> None:
+    for sent_at in (AT, AT + 20):
+        await core.ingest.receive(await sealed_batch(signer, quote(), sent_at=sent_at), sent_at)
+    (report,) = core.routes.reports()
+    assert (report.heard_at, report.batches) == (AT, 1)
 
 
 @pytest.mark.parametrize("position", [0, 40, 60, -70, -1])

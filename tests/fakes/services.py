@@ -23,6 +23,7 @@ from core.ports import (
     Receipt,
     RoundMissed,
     RoundNotOpen,
+    RouteReport,
     SequenceConflict,
     StoreUnavailable,
 )
@@ -138,6 +139,19 @@ class FakeRounds:
         return {"BTC/USD": 64_000.125, "ETH/USD": 3_100.5}
 
 
+class FakeRoutes:
+    """One collector, by which every leg came but the first."""
+
+    def reports(self) -> Sequence[RouteReport]:
+        return [RouteReport("local", "00ff00ff00ff00ff", NOW - 2, NOW - 2.5, len(LEGS) - 1, 7, 900, 3, 0.01)]
+
+    def of_legs(self) -> Sequence[str | None]:
+        return [None, *["local"] * (len(LEGS) - 1)]
+
+    def name(self, key_id: str) -> str:
+        return {"00ff00ff00ff00ff": "local"}.get(key_id, key_id)
+
+
 @dataclass
 class World:
     """What the tests turn; `services` is what the API sees of it."""
@@ -163,6 +177,7 @@ class World:
             rounds=FakeRounds(),
             volumes=self.volumes,
             venues=self.venues,
+            routes=FakeRoutes(),
             bus=self.bus,
             ready=lambda: self.checks,
             clock=lambda: self.now,

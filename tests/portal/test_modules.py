@@ -70,6 +70,18 @@ async def test_of_several_collectors_reports_the_gravest_is_shown(visit: Visit) 
     assert await call(visit, "venues", body) == [["bad", "banned, at 1 of 2 collectors"]]
 
 
+async def test_the_collectors_behind_the_sources_are_counted(visit: Visit) -> None:
+    body = """
+        const by = (...routes) => m.routesText(routes.map((route) => ({route})));
+        return [by("local", "edge", null, "local"), by("local", "local"), by(undefined, null)];
+    """
+    assert await call(visit, "detail", body) == [
+        "Last seen by the collectors edge (1), local (2).",
+        "Seen by the collector local.",
+        "",
+    ]
+
+
 async def test_the_axis_has_round_prices_within_its_range(visit: Visit) -> None:
     assert await call(visit, "chart", "return m.ticks(63_310, 64_990);") == [63_500, 64_000, 64_500]
     assert await call(visit, "chart", "return m.ticks(5, 5);") == [5]

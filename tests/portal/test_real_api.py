@@ -68,5 +68,6 @@ async def test_the_page_shows_why_the_api_calls_a_feed_stale(stage: Stage) -> No
 async def test_the_page_reads_sources_history_and_venues_of_the_api(stage: Stage) -> None:
     await stage.page.click("#rows tr[data-feed='BTC/USD'] .feed-name")
     await expect(stage.page.locator("#legs tr.used").first).to_contain_text("BTC/USD")
+    await expect(stage.page.locator("#legs-routes")).to_have_text("Seen by the collector local.")
     await expect(stage.page.locator("#detail-chart svg")).to_be_visible()
     await expect(stage.page.locator("#venues [data-venue=binance]")).to_contain_text("banned (418) until")

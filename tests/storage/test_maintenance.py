@@ -126,16 +126,22 @@ async def timescale(timescale_server: EmbeddedPostgres) -> AsyncIterator[asyncpg
         await pool.close()
 
 
-async def test_timescale_states_the_same_periods_as_retention(timescale: asyncpg.Pool) -> None:
-    rows = await timescale.fetch(
+async def dropped_after(pool: asyncpg.Pool) -> dict[str, int]:
+    rows = await pool.fetch(
         "select hypertable_name, extract(day from (config ->> 'drop_after')::interval)::int as days"
         " from timescaledb_information.jobs where proc_name = 'policy_retention'"
     )
+    return {row["hypertable_name"]: row["days"] for row in rows}
+
+
+async def test_timescale_states_the_same_periods_as_retention(timescale: asyncpg.Pool) -> None:
     stated = Retention()
-    assert {row["hypertable_name"]: row["days"] for row in rows} == {
-        "ticks": stated.ticks_days,
-        "estimates": stated.estimates_days,
-    }
+    assert await dropped_after(timescale) == {"ticks": stated.ticks_days, "estimates": stated.estimates_days}
+
+
+async def test_timescale_follows_the_operators_retention(timescale: asyncpg.Pool) -> None:
+    await run(timescale, AT, Retention(ticks_days=3, estimates_days=90))
+    assert await dropped_after(timescale) == {"ticks": 3, "estimates": 90}
 
 
 async def test_every_timescale_policy_runs(timescale: asyncpg.Pool) -> None:

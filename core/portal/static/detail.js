@@ -48,6 +48,7 @@ export class Detail {
     this.feed = feed;
     say(byId("detail-title"), feed);
     byId("legs").replaceChildren();
+    byId("legs-routes").hidden = true;
     byId("detail-chart").replaceChildren(element("p", { class: "note" }, "Reading the history."));
     this.show();
     this.#unfold();
@@ -123,6 +124,8 @@ export class Detail {
       const used = sources.filter((leg) => leg.reason === "used");
       const unused = sources.filter((leg) => leg.reason !== "used");
       byId("legs").replaceChildren(...[...used, ...unused].map((leg) => legRow(leg, estimate)));
+      say(byId("legs-routes"), routesText(sources));
+      byId("legs-routes").hidden = !byId("legs-routes").textContent;
     } catch (error) {
       if (!(error instanceof Unanswered)) return;
       say(note, `The sources are not known now: ${error.message}.`);
@@ -153,6 +156,15 @@ function ageText(age) {
   return Number.isFinite(age) ? `${write.duration(age)} ago` : "none yet";
 }
 
+/** By which collectors the legs came last, as a sentence; nothing where it is not told. */
+export function routesText(sources) {
+  const counts = new Map();
+  for (const { route } of sources) if (route) counts.set(route, (counts.get(route) ?? 0) + 1);
+  const told = [...counts].sort(([one], [other]) => one.localeCompare(other));
+  if (told.length === 1) return `Seen by the collector ${told[0][0]}.`;
+  return told.length ? `Last seen by the collectors ${told.map(([name, count]) => `${name} (${count})`).join(", ")}.` : "";
+}
+
 /** A leg's row. A leg without weight says why in the weight's place. */
 function legRow(leg, estimate) {
   const used = leg.reason === "used";
@@ -163,7 +175,7 @@ function legRow(leg, estimate) {
   return element(
     "tr",
     { class: used ? "used" : "unused", "data-reason": leg.reason },
-    element("th", { scope: "row" }, write.name(leg.venue)),
+    element("th", { scope: "row", ...(leg.route && { title: `seen by the collector ${leg.route}` }) }, write.name(leg.venue)),
     element("td", {}, leg.symbol),
     cell(write.price(leg.price)),
     cell(Math.abs(away) >= 1_000 ? `${write.signed(away / 100, 0)} %` : write.signed(away, 1), "away"),

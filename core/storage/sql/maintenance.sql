@@ -44,3 +44,12 @@ select fill_candles(to_timestamp($1));
 
 -- name: failed_jobs
 select count(*) from timescaledb_information.job_stats where last_run_status = 'Failed';
+
+-- name: timescale_retention
+select count(altered.job_id)
+from timescaledb_information.jobs job,
+     lateral alter_job(job.job_id, config => jsonb_set(job.config, '{drop_after}', to_jsonb($2::int || ' days')))
+         as altered
+where proc_name = 'policy_retention'
+  and hypertable_name = $1
+  and (job.config ->> 'drop_after')::interval <> make_interval(days => $2::int);

