@@ -29,10 +29,11 @@ from core.api.services import Services
 from core.api.session import StreamLimits
 from core.bus import InProcessBus, RedisBus
 from core.columns import TickColumns
-from core.ftso.epochs import NETWORKS
+from core.ftso.identities import Address
 from core.ingest import Ingest, IngestMetrics
 from core.keys import KnownKeys, verify
 from core.messages import encode_pass
+from core.networks import network_of, provider_name
 from core.portal import STATIC
 from core.ports import StoreUnavailable
 from core.publish import Publisher, PublishMetrics
@@ -45,6 +46,7 @@ from core.storage.market import claim_market
 from core.storage.metrics import StorageMetrics
 from core.storage.migrate import migrate
 from core.storage.pool import connect_pool, connector, unavailable_when_down
+from core.storage.provider import PostgresScores
 from core.storage.rounds import PostgresRoundStore
 from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
@@ -122,6 +124,7 @@ class _Core:
     publisher: Publisher
     rounds: FrozenRounds
     ingest: Ingest
+    round_book: PostgresScores | None
     database: str = "not tried yet"
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -141,6 +144,7 @@ class _Core:
             registry=registry,
             about={"market": settings.market, "network": settings.network, "version": core.VERSION},
             portal_dir=STATIC,
+            round_book=self.round_book,
         )
 
     def ready(self) -> Mapping[str, tuple[bool, str]]:
@@ -229,9 +233,10 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         interval_s=settings.estimate_interval_s,
         store_interval_s=settings.store_interval_s,
     )
+    network = network_of(settings)
     rounds = FrozenRounds(
-        timing=NETWORKS[settings.network],
-        commit_offset_s=settings.commit_offset_s,
+        timing=network,
+        commit_offset_s=settings.commit_offset_s * network.voting_epoch_s / 90,
         latest=lambda: publisher.latest,
         store=PostgresRoundStore(pool),
         registry=registry,
@@ -248,7 +253,28 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         on_ticks=publisher.poke,
     )
     venues = PostgresVenueStore(pool, storage_metrics)
-    return _Core(window, volumes, board, routes, bus, ticks, estimates, venues, publisher, rounds, ingest)
+    return _Core(
+        window,
+        volumes,
+        board,
+        routes,
+        bus,
+        ticks,
+        estimates,
+        venues,
+        publisher,
+        rounds,
+        ingest,
+        _round_book(settings, pool),
+    )
+
+
+def _round_book(settings: Settings, pool: asyncpg.Pool) -> PostgresScores | None:
+    """The records of the provider whose submit address is configured."""
+    if settings.submit_address is None:
+        return None
+    address = Address.of(settings.submit_address)
+    return PostgresScores(pool, provider_name(network_of(settings), address))
 
 
 @asynccontextmanager

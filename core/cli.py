@@ -38,6 +38,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="Collector keys (Ed25519).", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+provider_app = typer.Typer(help="The FTSO provider: rounds on chain.", no_args_is_help=True)
+app.add_typer(provider_app, name="provider")
 
 out = Console()
 err = Console(stderr=True)
@@ -49,6 +51,12 @@ class MarketChoice(StrEnum):
 
     live = "live"
     simulated = "simulated"
+
+
+class ChainChoice(StrEnum):
+    """The chains of `chrono up`."""
+
+    local = "local"
 
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of keys and of the embedded database.")]
@@ -101,6 +109,9 @@ def _run(process: str, settings: Settings, work: Work) -> None:
 @app.command()
 def up(
     market: Annotated[MarketChoice | None, typer.Option(help="Where prices come from.")] = None,
+    chain: Annotated[
+        ChainChoice | None, typer.Option(help="Also run a chain on this machine, and a provider on it.")
+    ] = None,
     host: Host = None,
     port: Port = None,
     data_dir: DataDir = None,
@@ -112,7 +123,7 @@ def up(
     from core.simulator.faults import parse_fault
     from core.up import run_up
 
-    settings = load_settings(market=market, host=host, port=port, data_dir=data_dir)
+    settings = load_settings(market=market, host=host, port=port, data_dir=data_dir, network=chain)
     faults = fault or []
     for text in faults:
         parse_fault(text)
@@ -207,6 +218,54 @@ def collect(data_dir: DataDir = None) -> None:
             spool_batches=settings.spool_batches,
         ),
     )
+
+
+@provider_app.command("run")
+def provider_run(
+    dry_run: Annotated[bool, typer.Option(help="Compute and record everything, and send nothing.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Commit, reveal, sign and finalize on chain, with values from the core. A second one stands by."""
+    from core.provide import run_provider
+
+    settings = load_settings(data_dir=data_dir)
+    _run("provider", settings, lambda stop: run_provider(settings, stop, dry_run=dry_run))
+
+
+@provider_app.command("serve")
+def provider_serve(data_dir: DataDir = None) -> None:
+    """Answer Flare's own system client as its protocol data provider; the client sends."""
+    from core.provide import serve_protocol
+
+    settings = load_settings(data_dir=data_dir)
+    _run("provider", settings, lambda stop: serve_protocol(settings, stop))
+
+
+@provider_app.command("doctor")
+def provider_doctor(data_dir: DataDir = None) -> None:
+    """Look at keys, endpoints, balances, registration, clock and feeds. Exits 1 if one fails."""
+    from core.doctor import examine
+
+    settings = load_settings(data_dir=data_dir)
+    configure_logging("doctor", "WARNING", settings.log_format)
+    table = Table("part", "", "found", box=None, pad_edge=False)
+    findings = asyncio.run(examine(settings))
+    for finding in findings:
+        table.add_row(finding.name, finding.outcome, finding.detail, style=_STYLES[finding.outcome])
+    out.print(table)
+    if any(finding.failed for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command("local-chain", hidden=True)
+def local_chain(
+    rpc_port: Annotated[int, typer.Option(help="Port of the node.", min=1)], data_dir: DataDir = None
+) -> None:
+    """Run the local chain of `chrono up --chain local`: node, contracts, three neighbours."""
+    from core.local_chain import run_local_chain
+
+    settings = load_settings(data_dir=data_dir)
+    _run("chain", settings, lambda stop: run_local_chain(settings, rpc_port, stop))
 
 
 @app.command()

@@ -19,7 +19,7 @@ from chrono.feeds import LEGS, VENUES
 from core.log import LogFormat
 
 Market = Literal["live", "simulated", "replay"]
-Network = Literal["flare", "songbird", "coston", "coston2"]
+Network = Literal["flare", "songbird", "coston", "coston2", "local"]
 
 _DATABASE_SCHEMES = ("postgresql", "postgres")
 _UNPREFIXED = ("database_url", "redis_url")
@@ -67,6 +67,30 @@ class Settings(BaseSettings):
     commit_offset_s: float = Field(
         75, gt=0, lt=90, description="commit instant after the start of a voting epoch"
     )
+    rpc_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="the chain's RPC endpoints, by comma; several are better"
+    )
+    submit_address: str | None = Field(
+        None, pattern="^0x[0-9a-fA-F]{40}$", description="whose rounds the API shows; the provider's own"
+    )
+    submit_key_file: Path | None = Field(None, description="key of the submit address")
+    submit_signatures_key_file: Path | None = Field(None, description="key of the submitSignatures address")
+    signing_policy_key_file: Path | None = Field(None, description="key of the signing policy address")
+    key_password_file: Path | None = Field(None, description="password of keystores; none: keys are plain")
+    history_from_block: int = Field(
+        0, ge=0, description="block before the last two reward epochs' offers and registrations"
+    )
+    log_blocks: int = Field(2_000, ge=1, le=100_000, description="blocks in one request for events")
+    tip_gwei: int = Field(1, ge=0, le=10_000, description="priority fee of transactions")
+    fee_ceiling_gwei: int = Field(5_000, ge=1, le=1_000_000, description="most that is paid for a gas")
+    protocol_port: int = Field(8010, ge=0, le=65535, description="port of the protocol data provider API")
+    provider_metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of the provider's /metrics; 0 serves none"
+    )
+    local_first_round_at: int = Field(0, ge=0, description="start of voting round 0 of the local network")
+    local_epoch_s: int = Field(20, ge=6, le=90, description="voting epoch of the local network")
+    anvil: Path | None = Field(None, description="the local chain's node; none: found in PATH")
+
     tick_retention_days: int = Field(7, ge=1, le=3650, description="ticks are dropped after")
     estimate_retention_days: int = Field(30, ge=8, le=3650, description="single estimates are dropped after")
     stream_clients: int = Field(1_000, ge=1, le=100_000, description="WebSocket clients at once")
@@ -74,7 +98,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
     log_format: LogFormat = Field("auto", description="auto, text or json")
 
-    @field_validator("venues", "legs", mode="before")
+    @field_validator("venues", "legs", "rpc_urls", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -149,5 +173,10 @@ def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return masked_url(value.get_secret_value())
     if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "-"
+        return ",".join(_host(str(each)) for each in value) or "-"
     return "-" if value is None or value == {} else str(value)
+
+
+def _host(text: str) -> str:
+    """An endpoint by its host alone, since its path may hold a key; other texts as they are."""
+    return urlsplit(text).netloc.rpartition("@")[2] if "://" in text else text

@@ -34,6 +34,7 @@ PROGRESS_S: Final = 0.2
 PROGRESS_LOG_S: Final = 10.0
 LAST_PASSES_S: Final = 3.0
 DATABASE_CHECK_S: Final = 1.0
+LOCAL_ROUNDS_BEFORE: Final = 40
 
 Announce = Callable[[str, str], None]
 Show = Callable[[float, float], None]
@@ -69,6 +70,7 @@ async def run_up(settings: Settings, market: Market, stop: asyncio.Event, announ
     Raises CannotStart, PortTaken, ChildFailed or what the database's start raises.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings = _local_settings(settings)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir / "lock"))
         _ensure_collector_key(settings)
@@ -148,6 +150,46 @@ async def _start(settings: Settings, market: Market, port: int, stack: contextli
             grace_s=COLLECTOR_GRACE_S,
         )
     )
+    if settings.network == "local":
+        await _start_local_chain(settings, environment, supervisor)
+
+
+def _local_settings(settings: Settings) -> Settings:
+    """The settings with the local network's first round, some rounds ago, and whose rounds the API shows."""
+    if settings.network != "local" or settings.local_first_round_at:
+        return settings
+    from core.local_chain import find_anvil, write_our_keys  # noqa: PLC0415 - loads web3, which is slow
+
+    find_anvil(settings)
+    began = int(time.time()) - LOCAL_ROUNDS_BEFORE * settings.local_epoch_s
+    named = write_our_keys(settings.data_dir / "keys")
+    chosen = {name.removeprefix("CHRONO_").lower(): value for name, value in named.items()}
+    return settings.model_copy(
+        update={
+            "local_first_round_at": began,
+            "submit_address": chosen.pop("submit_address"),
+            **{name: Path(value) for name, value in chosen.items()},
+        }
+    )
+
+
+async def _start_local_chain(
+    settings: Settings, environment: Mapping[str, str], supervisor: Supervisor
+) -> None:
+    """The node with its contracts and neighbours, then our provider on it."""
+    from core.local_chain import READY_FILE  # noqa: PLC0415 - see above
+
+    port = free_port("127.0.0.1", 0)
+    ready = settings.data_dir / READY_FILE
+    ready.unlink(missing_ok=True)
+
+    async def deployed() -> bool:
+        return ready.exists()
+
+    arguments = ["local-chain", "--rpc-port", str(port)]
+    await supervisor.start(Child("chain", arguments, environment, deployed, ready_within_s=60.0))
+    provider = {**environment, "CHRONO_RPC_URLS": f"http://127.0.0.1:{port}"}
+    await supervisor.start(Child("provider", ["provider", "run"], provider, _at_once))
 
 
 def _market_environment(

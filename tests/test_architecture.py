@@ -27,7 +27,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.publish": ("chrono", "core.aggregation", "core.ports"),
     "core.rounds": ("chrono", "core.aggregation", "core.ftso", "core.ports"),
     "core.venue_board": ("chrono", "core.ports"),
-    "core.storage": ("chrono", "core.aggregation", "core.columns", "core.ports", "core.storage"),
+    "core.storage": (
+        "chrono",
+        "core.aggregation",
+        "core.columns",
+        "core.ports",
+        "core.storage",
+        "core.ftso",
+        "core.provider.ports",
+        "core.provider.score",
+    ),
+    "core.provider": ("chrono", "core.ftso", "core.ports", "core.provider"),
+    "core.chain": ("chrono", "core.chain", "core.ftso", "core.provider.ports", "core.provider.reward_epoch"),
     "core.bus": ("chrono", "core.ports"),
     "core.keys": ("chrono",),
     "core.rotation": ("chrono",),
@@ -36,13 +47,22 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.net": ("chrono",),
     "core.tasks": (),
     "core.volumes": ("chrono", "core.columns"),
+    "core.networks": ("core.ftso", "core.settings"),
     "core.trades": ("chrono", "core.columns"),
     "core.routes": ("chrono", "core.columns", "core.ports"),
     "core.settings": ("chrono", "core.log"),
     "core.collect": ("chrono",),
     "core.simulator": ("chrono", "core.simulator"),
     "core.portal": (),
-    "core.api": ("chrono", "core.aggregation", "core.api", "core.messages", "core.ports"),
+    "core.api": (
+        "chrono",
+        "core.aggregation",
+        "core.api",
+        "core.messages",
+        "core.ports",
+        "core.ftso",
+        "core.provider.score",
+    ),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }
 # The composition roots and the command line, which may import all of it.
@@ -55,6 +75,9 @@ ROOTS = (
     "core.markets",
     "core.recorded",
     "core.simulation",
+    "core.provide",
+    "core.doctor",
+    "core.local_chain",
 )
 
 KERNEL_MAY_USE = {"httpx"}

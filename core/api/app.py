@@ -18,6 +18,7 @@ from core.api.history import HistoryRoutes
 from core.api.ingest import IngestRoutes
 from core.api.metrics import ApiMetrics
 from core.api.prices import PriceRoutes
+from core.api.rounds import RoundRoutes
 from core.api.schemas import ProblemDocument
 from core.api.services import Services
 from core.api.session import StreamLimits
@@ -51,6 +52,7 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         HealthRoutes(services),
         IngestRoutes(services, metrics),
         ValueProviderRoutes(services),
+        RoundRoutes(services),
     ):
         app.include_router(routes.router())
     app.add_api_websocket_route("/v1/stream", hub.serve)

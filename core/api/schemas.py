@@ -294,3 +294,60 @@ class FeedVolume(Shape):
 
 class FeedVolumes(Shape):
     data: list[FeedVolume]
+
+
+class BandShares(Shape):
+    """Shares of the feeds that had a median; null without any."""
+
+    primary_share: float | None
+    secondary_share: float | None
+    half_percent_share: float | None
+
+
+class RoundSummary(BandShares):
+    """A round of this provider. `random` is a decimal number of up to 78 digits."""
+
+    voting_round_id: int
+    state: Literal["frozen", "committed", "revealed", "signed", "finalized"]
+    finalized: bool
+    merkle_root: str | None
+    random: str | None
+    secure_random: bool | None
+    revealed: bool
+
+
+class FeedResultDocument(Shape):
+    """A feed's value on chain and ours, both as whole numbers with `decimals`."""
+
+    feed: str
+    value: int
+    decimals: int
+    turnout_bips: int
+    ours: int | None
+    primary: bool
+    secondary: bool
+    half_percent: bool
+    rank: int | None
+    providers: int
+    distance_ppm: float | None
+
+
+class RoundDocument(RoundSummary):
+    feeds: list[FeedResultDocument]
+
+
+class RoundList(Shape):
+    rounds: list[RoundSummary]
+
+
+class FeedShares(BandShares):
+    feed: str
+    rounds: int
+
+
+class ScoreDocument(BandShares):
+    """Over the newest finished rounds, at most as many as asked for."""
+
+    rounds: int
+    revealed: int
+    feeds: list[FeedShares]

@@ -127,15 +127,18 @@ async def serve(
         server = _Server(config, lambda: started(bound_port) if started else None)
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve([listener]), name="api-serve")
-            stopping = group.create_task(_stop(app.state.hub, server, stop), name="api-stop")
+            stopping = group.create_task(
+                _stop(getattr(app.state, "hub", None), server, stop), name="api-stop"
+            )
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             await serving
             stopping.cancel()
 
 
-async def _stop(hub: Hub, server: uvicorn.Server, stop: asyncio.Event) -> None:
+async def _stop(hub: Hub | None, server: uvicorn.Server, stop: asyncio.Event) -> None:
     await stop.wait()
-    await hub.close(DRAIN_STREAM_S)
+    if hub is not None:
+        await hub.close(DRAIN_STREAM_S)
     server.should_exit = True
 
 

@@ -13,7 +13,10 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from core.aggregation.estimates import Estimates
+from core.ftso.identities import VotingRoundId
+from core.ftso.timings import Step
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
+from core.provider.score import RoundScore
 
 
 class Ingest(Protocol):
@@ -43,6 +46,26 @@ class Volumes(Protocol):
 
     def __call__(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:
         """US dollars traded by venue in the last `window_s` seconds; empty for an unknown feed."""
+        ...
+
+
+class RoundBook(Protocol):
+    """Knows how this provider's rounds went. Every call raises core.ports.StoreUnavailable."""
+
+    async def newest(self) -> VotingRoundId | None:
+        """The newest round that anything is known of."""
+        ...
+
+    async def find(self, voting_round: VotingRoundId) -> RoundScore | None:
+        """A finished round, or None."""
+        ...
+
+    async def since(self, voting_round: VotingRoundId, limit: int) -> Sequence[RoundScore]:
+        """Finished rounds from `voting_round` on, newest first, at most `limit`."""
+        ...
+
+    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Sequence[Step]]:
+        """By round from `voting_round` on, the steps that the chain has shown; 100 rounds at most."""
         ...
 
 
@@ -83,3 +106,4 @@ class Services:
     registry: CollectorRegistry
     about: Mapping[str, str] = field(default_factory=dict)
     portal_dir: Path | None = None
+    round_book: RoundBook | None = None

@@ -57,3 +57,9 @@ def test_the_environment_carries_every_setting_to_a_child(monkeypatch: pytest.Mo
     for name, value in parent.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == parent
+
+
+def test_an_endpoint_is_shown_without_the_key_in_its_path() -> None:
+    settings = Settings(rpc_urls=("https://rpc.example/v1/hunter2", "http://user:hunter2@127.0.0.1:8545"))
+    assert settings.shown()["rpc_urls"] == "rpc.example,127.0.0.1:8545"
+    assert "binance,kraken" in settings.shown()["venues"]
