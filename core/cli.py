@@ -164,9 +164,8 @@ def simulate(
 ) -> None:
     """Serve the venues' public REST endpoints on loopback, from a seeded random-walk market.
 
-    Below the address, /binance, /bybit, /coinbase, /kraken, /okx, /gecko and /dexscreener answer as the venues
-    do; GET /_truth says what everything is worth, and POST or DELETE /_faults injects and ends faults while it
-    runs.
+    Below the address, /binance, /bybit, /coinbase, /kraken, /okx, /gecko and /dexscreener answer as they do;
+    GET /_truth says what everything is worth, and POST or DELETE /_faults injects and ends faults meanwhile.
     """
     from core.simulation import run_random_market
     from core.simulator.faults import parse_fault

@@ -77,8 +77,10 @@ def _estimate_all(markets: Markets, graph: Graph, seen: Observations, at: float,
     reason = fresh.reason
     np.putmask(reason, np.isnan(rate) & (reason == LegReason.USED.value), LegReason.NO_CONVERSION.value)
     candidate = reason == LegReason.USED.value
-    np.putmask(reason, unconfirmed(markets, candidate, usd, rules), LegReason.UNCONFIRMED.value)
-    candidate = reason == LegReason.USED.value
+    if len(markets.dex_rows):
+        alone = unconfirmed(markets, candidate, usd, rules)
+        reason[markets.dex_rows] = np.where(alone, LegReason.UNCONFIRMED.value, reason[markets.dex_rows])
+        candidate[markets.dex_rows] &= ~alone
 
     stated = leg_weights(markets, candidate, fresh.weight, seen.volume_24h * usd, rules)
     weight = cap_dex(markets, cap_venues(markets, stated, rules), rules)
@@ -170,7 +172,7 @@ class Aggregator:
         price = steadied(
             markets, new.price, used, before=self._price, since_s=at - self._live_at, rules=window.rules
         )
-        low, high = np.fmin(new.band_low, price), np.fmax(new.band_high, price)
+        low, high = np.minimum(new.band_low, price), np.maximum(new.band_high, price)
         for kept, value in ((self._price, price), (self._low, low), (self._high, high)):
             np.copyto(kept, value, where=live)
         self._live_at[live] = at

@@ -34,7 +34,8 @@ class Markets:
     slot [L]: place of each leg; venue, quote, cell [F, K]: index of venue and of quote currency, and
     `feed * cells + venue`; a padded place has venue 0 and quote 0. cells: the venues, at least 3, so that the
     three largest of a feed can always be asked for. converted [F, K]: where the quote is not USD. dex [F, K]:
-    where the venue is an aggregator of decentralized exchanges; dex_rows: the feeds that have such a leg.
+    where the venue is an aggregator of decentralized exchanges; dex_rows: the feeds that have such a leg,
+    mixed_rows: those with legs of both kinds.
     band [F]: the secondary band as a ratio. edge_slot, edge_base, edge_quote [E]: the legs between two
     currencies.
     """
@@ -50,6 +51,7 @@ class Markets:
     converted: Bools
     dex: Bools
     dex_rows: Ints
+    mixed_rows: Ints
     band: Floats
     edge_slot: Ints
     edge_base: Ints
@@ -95,12 +97,19 @@ class Markets:
             cells=cells,
             converted=quote.reshape(shape) != 0,
             dex=dex.reshape(shape),
-            dex_rows=np.flatnonzero(dex.reshape(shape).any(axis=1)),
+            dex_rows=_feeds_with(feeds, {True}),
+            mixed_rows=_feeds_with(feeds, {True, False}),
             band=np.array([feed.secondary_band_ppm / 1e6 for feed in feeds]),
             edge_slot=slot[edges],
             edge_base=np.array([currencies.index(legs[edge].base) for edge in edges], np.intp),
             edge_quote=np.array([currencies.index(legs[edge].quote) for edge in edges], np.intp),
         )
+
+
+def _feeds_with(feeds: Sequence[Feed], kinds: set[bool]) -> Ints:
+    """The rows of the feeds that have legs of all these kinds: at an aggregator (True), at an exchange."""
+    rows = [row for row, feed in enumerate(feeds) if kinds <= {leg.venue in DEX_VENUES for leg in feed.legs}]
+    return np.array(rows, np.intp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,22 +25,20 @@ _MINUTE_S = 60.0
 
 
 def unconfirmed(markets: Markets, candidate: Bools, usd: Floats, rules: Rules) -> Bools:
-    """Which candidates [F, K] at aggregators no other venue confirms."""
-    out = np.zeros_like(candidate)
+    """Which candidates at aggregators no other venue confirms, [D, K] of the feeds in `dex_rows`."""
     rows = markets.dex_rows
-    if len(rows):
-        price = np.where(candidate[rows], usd[rows], np.nan)
-        one, other = price[:, :, None], price[:, None, :]
-        near = np.abs(one - other) <= rules.dex_agreement * np.maximum(one, other)
-        venue = markets.venue[rows]
-        near &= venue[:, :, None] != venue[:, None, :]
-        out[rows] = candidate[rows] & markets.dex[rows] & ~near.any(axis=2)
-    return out
+    asked = candidate[rows]
+    price = np.where(asked, usd[rows], np.nan)
+    one, other = price[:, :, None], price[:, None, :]
+    near = np.abs(one - other) <= rules.dex_agreement * np.maximum(one, other)
+    venue = markets.venue[rows]
+    near &= venue[:, :, None] != venue[:, None, :]
+    return np.asarray(asked & markets.dex[rows] & ~near.any(axis=2))
 
 
 def cap_dex(markets: Markets, weight: Floats, rules: Rules) -> Floats:
     """Weights [F, K] that sum to 1, with the aggregators' together within their share."""
-    rows = markets.dex_rows
+    rows = markets.mixed_rows
     if len(rows):
         dex = markets.dex[rows]
         share = (weight[rows] * dex).sum(axis=1, keepdims=True)
@@ -58,7 +56,12 @@ def steadied(
 
     Those were `since_s` ago (NaN: never). However long that is, one step is at most that of a minute.
     """
-    alone = ~(used & ~markets.dex).any(axis=1) & ~np.isnan(before) & ~np.isnan(price)
-    reach = rules.dex_move_per_minute * np.minimum(since_s, _MINUTE_S) / _MINUTE_S
-    held = np.clip(price, before * (1 - reach), before * (1 + reach))
-    return np.where(alone, held, price)
+    rows = markets.dex_rows
+    if not len(rows):
+        return price
+    told, last = price[rows], before[rows]
+    alone = ~(used[rows] & ~markets.dex[rows]).any(axis=1) & (last > 0)
+    reach = last * rules.dex_move_per_minute * np.minimum(since_s[rows], _MINUTE_S) / _MINUTE_S
+    held = price.copy()
+    held[rows] = np.where(alone, np.minimum(np.maximum(told, last - reach), last + reach), told)
+    return held

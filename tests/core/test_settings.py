@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from chrono.feeds import DEX_VENUES, EXCHANGES
 from core.settings import Settings, masked_url
 
 SECRET = "postgresql://chrono:hunter2@db.example:5432/chrono"
@@ -57,3 +58,8 @@ def test_the_environment_carries_every_setting_to_a_child(monkeypatch: pytest.Mo
     for name, value in parent.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == parent
+
+
+def test_the_aggregators_of_pools_can_be_left_unasked() -> None:
+    assert set(DEX_VENUES) <= set(Settings().collected_venues)
+    assert Settings(dex=False).collected_venues == EXCHANGES
