@@ -62,3 +62,18 @@ clean: ## Remove what was built (never .chrono, which holds keys and data)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/artifacts benchmarks/artifacts
 
 .PHONY: help up check test lint format bench lock clean
+
+# The Worker at Cloudflare's edge: docs/edge.md.
+edge-check: $(VENV)/.core ## Check the Worker as it would be deployed: size, bindings
+	@$(BIN)/python infra/edge/wrangler.py deploy --dry-run --outdir ../out $(ARGS)
+
+edge-deploy: $(VENV)/.core ## Deploy the Worker with your Cloudflare account
+	@$(BIN)/python infra/edge/wrangler.py deploy $(ARGS)
+
+edge-dev: $(VENV)/.core ## Run the Worker on this machine against the core on this machine
+	@exec $(BIN)/python infra/edge/dev.py $(ARGS)
+
+edge-wrangler: $(VENV)/.core ## Any other wrangler command: ARGS="login"
+	@$(BIN)/python infra/edge/wrangler.py $(ARGS)
+
+.PHONY: edge-check edge-deploy edge-dev edge-wrangler

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -48,6 +48,7 @@ from core.storage.pool import connect_pool, connector, unavailable_when_down
 from core.storage.rounds import PostgresRoundStore
 from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
+from core.tasks import TaskMetrics, keep_running
 from core.trades import NewTrades
 from core.venue_board import Board, BoardMetrics
 from core.volumes import VolumeBook
@@ -57,6 +58,8 @@ VENUES_EVERY_S: Final = 1.0
 DATABASE_RETRY_S: Final = 2.0
 LATE_PASS_S: Final = 5.0
 FLUSH_S: Final = 0.5
+
+Work = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -89,16 +92,11 @@ async def run_core(
         await parts.publisher.make_pass(time.time())
         gc.collect()
         gc.freeze()  # what was built once is never garbage: full collections get short
+        metrics = TaskMetrics(registry)
         async with asyncio.TaskGroup() as group:
             background = [
-                group.create_task(work)
-                for work in (
-                    parts.publisher.run_passes(),
-                    _run_stores(parts),
-                    parts.rounds.run(time.time),
-                    _keep_database(parts, pool, settings),
-                    *([parts.bus.run()] if isinstance(parts.bus, RedisBus) else []),
-                )
+                group.create_task(keep_running(name, work, metrics), name=name)
+                for name, work in _background(parts, pool, settings).items()
             ]
             await serve(api, settings.host, settings.port, stop, started=announce)
             for task in background:
@@ -262,20 +260,45 @@ async def _pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
         pool.terminate()
 
 
+def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[str, Work]:
+    """What runs beside the API, by name. What stores begins once the database is prepared."""
+
+    async def ticks() -> None:
+        await parts.prepared.wait()
+        async with parts.ticks.running():
+            await asyncio.Event().wait()
+
+    async def estimates() -> None:
+        await parts.prepared.wait()
+        await parts.publisher.run_store()
+
+    async def reference() -> None:
+        await parts.prepared.wait()
+        await parts.publisher.run_reference()
+
+    async def venue_states() -> None:
+        await parts.prepared.wait()
+        await _keep_venue_states(parts.board, parts.venues)
+
+    work: dict[str, Work] = {
+        "passes": parts.publisher.run_passes,
+        "ticks": ticks,
+        "estimates": estimates,
+        "reference": reference,
+        "venue_states": venue_states,
+        "rounds": lambda: parts.rounds.run(time.time),
+        "database": lambda: _keep_database(parts, pool, settings),
+    }
+    if isinstance(parts.bus, RedisBus):
+        work["bus"] = parts.bus.run
+    return work
+
+
 async def _keep_database(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> None:
     """Prepare the database as soon as it answers, then do its housekeeping, until cancelled."""
     while True:
         await asyncio.sleep(MAINTAIN_EVERY_S if parts.database == "ok" else DATABASE_RETRY_S)
         await parts.prepare(pool, settings)
-
-
-async def _run_stores(parts: _Core) -> None:
-    """Store what comes, from when the database is prepared until cancelled."""
-    await parts.prepared.wait()
-    async with parts.ticks.running(), asyncio.TaskGroup() as group:
-        group.create_task(parts.publisher.run_store())
-        group.create_task(parts.publisher.run_reference())
-        group.create_task(_keep_venue_states(parts.board, parts.venues))
 
 
 async def _keep_venue_states(board: Board, store: PostgresVenueStore) -> None:

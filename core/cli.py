@@ -34,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they print local variables, and those may be secrets
 )
 keys_app = typer.Typer(help="Collector keys (Ed25519).", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
@@ -186,6 +187,7 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
 @app.command()
 def collect(data_dir: DataDir = None) -> None:
     """Run a collector alone: it asks the venues and posts signed batches to CHRONO_CORE_URL."""
+    from chrono.polling import Pace
     from core.collect import collect as run_collector
 
     settings = load_settings(data_dir=data_dir)
@@ -201,6 +203,8 @@ def collect(data_dir: DataDir = None) -> None:
             venues=settings.collected_venues,
             legs=[Leg.parse(leg) for leg in settings.legs] or LEGS,
             base_urls=settings.venue_urls,
+            pace=Pace(ticker_interval_s=settings.poll_interval_s),
+            spool_batches=settings.spool_batches,
         ),
     )
 

@@ -24,12 +24,12 @@ from chrono.http import Answer, Failure
 from chrono.notices import Notice, RowRefused, SymbolFound, SymbolLost, TradesFailed, VenueChanged
 from chrono.polling import Pace
 from chrono.signing import Signer
-from chrono.spool import Delivery, Spool
+from chrono.spool import BATCHES_MAX, Delivery, Spool
 from chrono.venue_state import VenueState
 from chrono.venues import VENUE_ADAPTERS
 from chrono.venues.adapter import Request, VenueAdapter
 
-DRAIN_S: Final = 2.0
+DRAIN_S: Final = 1.0
 POST_TIMEOUT_S: Final = 10.0
 SLEEP_S_MAX: Final = 1.0  # so that a clock that was set back is noticed
 QUIET_S: Final = 60.0
@@ -47,6 +47,7 @@ async def collect(
     legs: Sequence[Leg] = LEGS,
     base_urls: Mapping[str, str] | None = None,
     pace: Pace | None = None,
+    spool_batches: int = BATCHES_MAX,
     adapters: Mapping[str, VenueAdapter] = VENUE_ADAPTERS,
     post_timeout_s: float = POST_TIMEOUT_S,
     drain_s: float = DRAIN_S,
@@ -76,7 +77,7 @@ async def collect(
                 pace=pace,
                 adapters=adapters,
             ),
-            spool=Spool(signer.key_id, at=at, random=random),
+            spool=Spool(signer.key_id, at=at, random=random, batches_max=spool_batches),
             signer=signer,
             venue_client=venue_client,
             core_client=core_client,

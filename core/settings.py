@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     )
     poll_interval_s: float = Field(1.5, ge=0.1, le=60, description="between two requests for tickers")
     core_url: str | None = Field(None, description="where a collector posts; none is this machine's core")
-    spool_batches: int = Field(7_200, ge=1, le=100_000, description="batches kept while the core is away")
+    spool_batches: int = Field(20_000, ge=1, le=1_000_000, description="batches kept while the core is away")
 
     freshness_s: float = Field(30, ge=1, le=600, description="how far a batch's time may be from now")
     estimate_interval_s: float = Field(0.2, ge=0.02, le=10, description="shortest time between two passes")
@@ -157,5 +157,5 @@ def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return masked_url(value.get_secret_value())
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "-"
     return "-" if value is None or value == {} else str(value)

@@ -37,7 +37,7 @@ from tests.served_core import ServedCore, served_core
 
 SENDERS = 4
 WAITING = 5
-BATCHES_BETWEEN_FAULTS = 100
+BATCHES_BETWEEN_FAULTS = 60
 PATIENCE_S = 60.0
 LOAD_LEG = LEGS[-1]
 PROBE_LEG = Leg("coinbase", "BTC", "USD")
@@ -111,7 +111,7 @@ class Load:
     @asynccontextmanager
     async def sending(self, url: str) -> AsyncIterator[None]:
         """Send without a pause; at the end, until everything is acknowledged."""
-        async with asyncio.timeout(2 * PATIENCE_S), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(4 * PATIENCE_S), asyncio.TaskGroup() as group:
             for sender in self.senders:
                 group.create_task(self._send(sender, url))
             yield
@@ -151,6 +151,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_a_core_killed_under_load_loses_nothing_and_stores_nothing_twice(
     tmp_path: Path, database: str
 ) -> None:
@@ -166,6 +167,7 @@ async def test_a_core_killed_under_load_loses_nothing_and_stores_nothing_twice(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_a_database_stopped_under_load_loses_nothing_and_prices_go_on(
     tmp_path: Path, server_folder: Path
 ) -> None:

@@ -32,6 +32,7 @@ _PASSING: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InterfaceError,  # the connection or the pool is closed
+    asyncpg.InternalClientError,  # the connection broke while it was being set up
     asyncpg.InvalidPasswordError,
     asyncpg.InvalidCatalogNameError,
     OSError,

@@ -6,7 +6,6 @@ transaction. A batch at or below its key's floor was committed longer ago than t
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -74,7 +73,8 @@ async def commit(
         fresh = [record.ticks for key, record in firsts.items() if key in inserted - forgotten]
         count = sum(map(len, fresh))
         if count:
-            source = io.BytesIO(copy_bytes(fresh, leg_ids))
+            # Of a view asyncpg writes the bytes at once; a file it would read in a thread, bytes are a path.
+            source = memoryview(copy_bytes(fresh, leg_ids))
             await connection.copy_to_table("ticks", source=source, columns=COLUMNS, format="binary")
         known = await _stored(connection, set(firsts) - inserted)
     return Committed(judge(group, inserted - forgotten, known, floors), count)

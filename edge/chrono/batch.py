@@ -74,6 +74,7 @@ KIND_TRADE: Final = 2
 _HEADER: Final = struct.Struct("<4sBB8sQqHHI")
 _REPORT: Final = struct.Struct("<12sBxHqqII8I")
 _TICK: Final = struct.Struct("<HBBB3xqqqqqq")
+_KEY_ID_OFFSET: Final = 6
 _SENT_AT_OFFSET: Final = 22
 _MANTISSA_MAX: Final = 2**63 - 1
 _SEQUENCE_MAX: Final = 2**63 - 1
@@ -151,14 +152,22 @@ def encode(batch: Batch) -> bytes:
     return encoded
 
 
-def restamp(encoded: bytes, sent_at: float) -> bytes:
-    """Encoded bytes with a new sending time and nothing else changed, to be signed anew.
+def restamp(encoded: bytes, sent_at: float, key_id: bytes | None = None) -> bytes:
+    """Encoded bytes with a new sending time, and a new key if one is named, to be signed anew.
 
-    So that a spool can keep bytes, a tenth of what the ticks take as objects.
+    So that a spool can keep bytes, a tenth of what the ticks take as objects, and keep them while its key is
+    replaced.
     """
     stamped = bytearray(encoded)
     struct.pack_into("<q", stamped, _SENT_AT_OFFSET, _to_ms(sent_at))
+    if key_id is not None:
+        struct.pack_into("<8s", stamped, _KEY_ID_OFFSET, key_id)
     return bytes(stamped)
+
+
+def key_id_of(encoded: bytes) -> bytes:
+    """The key that encoded bytes name."""
+    return encoded[_KEY_ID_OFFSET : _KEY_ID_OFFSET + KEY_ID_BYTES]
 
 
 def read_header(sealed: bytes) -> Header:

@@ -116,7 +116,7 @@ class Spool:
         Retry-After (at most RETRY_AFTER_S_MAX), or after 0.2 s doubled to at most 5 s, with jitter.
         """
         self._in_flight = None
-        delivery = _judge(answer)
+        delivery = judge(answer)
         if delivery is Delivery.RETRY:
             self._retry_at = at + self._wait_s(answer)
             self._retries += 1
@@ -153,7 +153,8 @@ class Spool:
         return True
 
 
-def _judge(answer: Answer | Failure) -> Delivery:
+def judge(answer: Answer | Failure) -> Delivery:
+    """What an answer of the core means for the batch that was posted."""
     if isinstance(answer, Failure):
         return Delivery.RETRY
     if 200 <= answer.status < 300:
