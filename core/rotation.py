@@ -24,7 +24,7 @@ OLD_SILENT_S: Final = 30.0
 """How long the old key must be silent before it is refused: a batch is no good after that anyway."""
 WORKER_KEY: Final = "COLLECTOR_KEY"
 WORKER_FORMER_KEY: Final = "COLLECTOR_KEY_FORMER"
-"""The Worker's secrets: what it signs with, and what it still has to sign batches with that wait since before."""
+"""The Worker's secrets: what it signs with, and what signs the batches that have waited since before."""
 
 
 class CannotRotate(ChronoError):
