@@ -64,7 +64,7 @@ async def check_everything(settings: Settings, *, migrate_now: bool) -> list[Fin
         _guarded("keys", _keys(settings)),
         _guarded("disk", asyncio.to_thread(_disk, settings.data_dir)),
         _guarded("port", _port(settings)),
-        *(_guarded(venue, _venue(settings, venue)) for venue in settings.venues),
+        *(_guarded(venue, _venue(settings, venue)) for venue in settings.collected_venues),
     )
     return [*database, *others]
 
@@ -201,5 +201,5 @@ async def _venue(settings: Settings, venue: str) -> Finding:
     outcome = adapter.parse(request, answer)
     if not isinstance(outcome, Parsed):
         return Finding(venue, "failed", f"{base_url} refuses: {outcome}")
-    told = f"{base_url} answered {len(outcome.quotes)} of {LEGS_TRIED} legs in {took_ms:.0f} ms"
-    return Finding(venue, "ok" if len(outcome.quotes) == LEGS_TRIED else "warning", told)
+    told = f"{base_url} answered {len(outcome.quotes)} of {len(request.legs)} legs in {took_ms:.0f} ms"
+    return Finding(venue, "ok" if len(outcome.quotes) == len(request.legs) else "warning", told)

@@ -174,10 +174,10 @@ def simulate(
     seed: Seed = 1,
     fault: Fault = None,
 ) -> None:
-    """Serve the five venues' public REST endpoints on loopback, from a seeded random-walk market.
+    """Serve the venues' public REST endpoints on loopback, from a seeded random-walk market.
 
-    Below the address, /binance, /bybit, /coinbase, /kraken and /okx answer as the venues do; GET /_truth says
-    what everything is worth, and POST or DELETE /_faults injects and ends faults while it runs.
+    Below the address, /binance, /bybit, /coinbase, /kraken, /okx, /gecko and /dexscreener answer as they do;
+    GET /_truth says what everything is worth, and POST or DELETE /_faults injects and ends faults meanwhile.
     """
     from core.simulation import run_random_market
     from core.simulator.faults import parse_fault
@@ -211,7 +211,7 @@ def collect(data_dir: DataDir = None) -> None:
             core_url=core_url,
             signer=signer,
             stop=stop,
-            venues=settings.venues,
+            venues=settings.collected_venues,
             legs=[Leg.parse(leg) for leg in settings.legs] or LEGS,
             base_urls=settings.venue_urls,
             pace=Pace(ticker_interval_s=settings.poll_interval_s),

@@ -23,7 +23,7 @@ from typing import Final
 import orjson
 
 from chrono.errors import ChronoError
-from chrono.feeds import FEEDS, Feed
+from chrono.feeds import DEX_VENUES, FEEDS, Feed
 from core.aggregation.estimates import Estimates, FeedState, LegReason
 
 VERSION: Final = 1
@@ -38,6 +38,8 @@ _BORDERS: Final = (0, *accumulate(len(feed.legs) for feed in FEEDS))
 LEGS_OF_FEED: Final = tuple(slice(start, end) for start, end in pairwise(_BORDERS))
 """Where each feed's legs stand in `chrono.feeds.LEGS`, in the order of FEEDS."""
 
+_AT_POOLS: Final = tuple(tuple(leg.venue in DEX_VENUES for leg in feed.legs) for feed in FEEDS)
+POOLS_ALONE: Final = "rests on pools of decentralized exchanges alone: it moves by at most 1 % a minute"
 _VENUES_LISTED: Final = tuple(len({leg.venue for leg in feed.legs}) for feed in FEEDS)
 _WORDS: Final = {
     LegReason.NO_DATA: "never heard",
@@ -46,6 +48,7 @@ _WORDS: Final = {
     LegReason.NO_PRICE: "without a price",
     LegReason.NO_CONVERSION: "without a rate to USD",
     LegReason.OUTLIER: "outlying",
+    LegReason.UNCONFIRMED: "unconfirmed",
 }
 _STATES: Final = {state.value: state.name.lower() for state in FeedState}
 
@@ -106,12 +109,13 @@ def price_objects(
         estimates.state.tolist(),
         _VENUES_LISTED,
         LEGS_OF_FEED,
+        _AT_POOLS,
         strict=True,
     )
     reasons: list[int] = estimates.legs.reason.tolist()
     seen_at = round(estimates.at, 3)
     objects: list[dict[str, object]] = []
-    for feed, price, low, high, median, vwap, twap, age_s, used, state_now, listed, legs in columns:
+    for feed, price, low, high, median, vwap, twap, age_s, used, state_now, listed, legs, at_pools in columns:
         state = _state(state_now, price, late_s)
         change, since = _change(price, reference.get(feed.name))
         objects.append(
@@ -129,7 +133,7 @@ def price_objects(
                 "venues_listed": listed,
                 "age_s": round(age_s + late_s, 3) if math.isfinite(age_s) else None,
                 "state": _STATES[state],
-                "why": _why(state, reasons[legs], late_s),
+                "why": _why(state, reasons[legs], at_pools, late_s),
                 "at": seen_at,
                 "sequence": estimates.sequence,
             }
@@ -157,10 +161,10 @@ def _change(price: float, reference: tuple[float, float] | None) -> tuple[float 
     return round((price / reference[1] - 1) * 100, 3), round(reference[0], 3)
 
 
-def _why(state: int, reasons: Sequence[int], late_s: float) -> str | None:
-    """In a few words why a feed is not live; None when it is."""
+def _why(state: int, reasons: Sequence[int], at_pools: Sequence[bool], late_s: float) -> str | None:
+    """In a few words why a feed is not live, or what is to be known of a live one; None for nothing."""
     if state == FeedState.LIVE:
-        return None
+        return POOLS_ALONE if any(at_pools) and _rests_on(reasons, at_pools) else None
     if late_s > LATE_S:
         return f"no estimate was made for {late_s:.0f} s"
     counts = Counter(reason for reason in reasons if reason != LegReason.USED)
@@ -168,3 +172,8 @@ def _why(state: int, reasons: Sequence[int], late_s: float) -> str | None:
         return "no estimate yet"
     parts = ", ".join(f"{count} {_WORDS[LegReason(reason)]}" for reason, count in counts.most_common())
     return f"of {len(reasons)} markets: {parts}"
+
+
+def _rests_on(reasons: Sequence[int], chosen: Sequence[bool]) -> bool:
+    """Whether every used leg is a chosen one."""
+    return all(is_one for reason, is_one in zip(reasons, chosen, strict=True) if reason == LegReason.USED)

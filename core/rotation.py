@@ -22,7 +22,9 @@ HEARD_S: Final = 10.0
 """A collector posts once a second; one that was silent for longer does not count as delivering."""
 OLD_SILENT_S: Final = 30.0
 """How long the old key must be silent before it is refused: a batch is no good after that anyway."""
-WORKER_SECRET: Final = "CHRONO_PRIVATE_KEY"  # noqa: S105  the name of it
+WORKER_KEY: Final = "COLLECTOR_KEY"
+WORKER_FORMER_KEY: Final = "COLLECTOR_KEY_FORMER"
+"""The Worker's secrets: what it signs with, and what signs the batches that have waited since before."""
 
 
 class CannotRotate(ChronoError):
@@ -94,7 +96,7 @@ def steps(rotation: Rotation, facts: Facts) -> list[Step]:
         _accept_both(rotation),
         _switch(rotation, facts),
         _verify(rotation, facts),
-        _revoke(rotation),
+        _revoke(rotation, facts),
     ]
 
 
@@ -123,8 +125,7 @@ def _accept_both(rotation: Rotation) -> Step:
 
 def _switch(rotation: Rotation, facts: Facts) -> Step:
     new = rotation.new
-    ids = {_id(key) for key in (rotation.old, new) if key}
-    if facts.local_key_id in ids:
+    if _is_local(rotation, facts):
         kept = facts.local_key_file.with_suffix(".old.key")
         return Step(
             "Give the local collector the new key, and end it: `chrono up` starts it again at once.",
@@ -137,8 +138,11 @@ def _switch(rotation: Rotation, facts: Facts) -> Step:
         )
     heard = new is not None and facts.silent_s is not None and _id(new) in facts.silent_s
     return Step(
-        "Give the collector the new key. For the Worker (a change of a secret deploys it anew):",
-        (f"npx wrangler secret put {WORKER_SECRET} < {rotation.new_file}",),
+        "Give the Worker the old key as its former one, for batches that wait; then the new one.",
+        (
+            f'make edge-wrangler ARGS="secret put {WORKER_FORMER_KEY}" < FILE_OF_THE_OLD_KEY',
+            f'make edge-wrangler ARGS="secret put {WORKER_KEY}" < {rotation.new_file}',
+        ),
         heard,
         "the core has heard it" if heard else _unheard(facts, "the core has not heard it yet"),
     )
@@ -155,13 +159,22 @@ def _verify(rotation: Rotation, facts: Facts) -> Step:
     return Step(what, (command,), arrives and gone, f"new key {_told(new_s)}, old key {_told(old_s)}")
 
 
-def _revoke(rotation: Rotation) -> Step:
+def _revoke(rotation: Rotation, facts: Facts) -> Step:
+    forget = f'make edge-wrangler ARGS="secret delete {WORKER_FORMER_KEY}"'
     return Step(
         "Refuse the old key for good, then delete its private key.",
-        (f"chrono keys revoke {_id(rotation.old)}",),
+        (
+            f"chrono keys revoke {_id(rotation.old)}",
+            *(() if _is_local(rotation, facts) else (forget,)),
+        ),
         rotation.old.revoked,
         f"{_id(rotation.old)} is {'revoked' if rotation.old.revoked else 'still valid'}",
     )
+
+
+def _is_local(rotation: Rotation, facts: Facts) -> bool:
+    """Whether it is the collector on this machine whose key is rotated."""
+    return facts.local_key_id in {_id(key) for key in (rotation.old, rotation.new) if key}
 
 
 def _id(key: PublicKey) -> str:

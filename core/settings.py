@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chrono.feeds import LEGS, VENUES
+from chrono.feeds import DEX_VENUES, LEGS, VENUES
 from core.log import LogFormat
 
 Market = Literal["live", "simulated", "replay"]
@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     )
 
     venues: Annotated[tuple[str, ...], NoDecode] = Field(VENUES, description="venues, by comma")
+    dex: bool = Field(
+        True, description="read aggregators of decentralized exchanges where hardly any exchange lists a feed"
+    )
     venue_urls: dict[str, str] = Field(
         default_factory=dict, description="JSON object: another base URL for a venue"
     )
@@ -122,6 +125,11 @@ class Settings(BaseSettings):
             if url is not None and urlsplit(url.get_secret_value()).scheme not in schemes:
                 raise ValueError(f"{name} must begin with {schemes[0]}://")
         return self
+
+    @property
+    def collected_venues(self) -> tuple[str, ...]:
+        """The venues that a collector asks."""
+        return tuple(venue for venue in self.venues if self.dex or venue not in DEX_VENUES)
 
     @property
     def private_key_file(self) -> Path:

@@ -1,4 +1,4 @@
-"""The collecting process against five venues and a core, all on loopback."""
+"""The collecting process against the venues and a core, all on loopback."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def stop() -> asyncio.Event:
 ALL_LEGS = {str(leg) for venue in VENUES for leg in legs_of(venue)}
 
 
-async def test_every_leg_of_five_venues_reaches_the_core_signed_and_in_order(stop: asyncio.Event) -> None:
+async def test_every_leg_of_every_venue_reaches_the_core_signed_and_in_order(stop: asyncio.Event) -> None:
     world = World()
     async with collecting(world, stop):
         await world.until(lambda: world.legs() == ALL_LEGS and len(world.batches) > 4)

@@ -65,7 +65,7 @@ async def test_the_check_follows_a_rotation_to_its_end(tmp_path: Path) -> None:
         new = load_private_key(await desk.new(2)).key_id.hex()
         code, marks, printed = await desk.check()
         assert (code, marks) == (1, [DONE, DONE, LEFT, LEFT, LEFT])
-        assert "wrangler secret put" in printed
+        assert "secret put COLLECTOR_KEY" in printed
         core.silent_s[new] = 0.4
         assert (await desk.check())[1] == [DONE, DONE, DONE, LEFT, LEFT]
         core.silent_s[old] = 31.0

@@ -31,7 +31,7 @@ async def test_every_listed_feed_is_worth_what_the_market_says(house: House) -> 
     await house.until(all_live)
     prices = {price["feed"]: price for price in (await house.get("/v1/prices"))["prices"]}
     assert len(prices) == 63
-    assert prices["USDX/USD"]["state"] == "none"
+    assert "pools of decentralized exchanges alone" in prices["USDX/USD"]["why"]
     for feed in FEEDS:
         if feed.legs:
             price = prices[feed.name]
@@ -178,3 +178,20 @@ async def test_a_recovered_venue_is_used_again(house: House) -> None:
     house.faults.clear()
     await house.until(healthy)
     assert (await house.legs("BTC/USD"))["bybit:BTC/USDT"]["reason"] == "used"
+
+
+async def test_aggregators_that_disagree_are_not_believed_and_the_feed_keeps_its_last_price(
+    house: House,
+) -> None:
+    async def live() -> bool:
+        return bool((await house.price("USDX/USD"))["state"] == "live")
+
+    async def left_out() -> bool:
+        return {leg["reason"] for leg in (await house.legs("USDX/USD")).values()} == {"unconfirmed"}
+
+    await house.until(live)
+    house.inject("gecko:off_by=1.05")
+    await house.until(left_out)
+    price = await house.price("USDX/USD")
+    assert price["state"] == "stale"
+    assert float(price["price"]) == pytest.approx(1, rel=0.01)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chrono.feeds import LEGS
+from chrono.feeds import EXCHANGES, LEGS
 from tests.house import House, open_house
 
 FEW = tuple(leg for leg in LEGS if leg.base in {"BTC", "USDT", "USDC"})
@@ -76,9 +76,7 @@ async def test_two_collectors_are_one_of_each_venue_in_an_estimate(house: House)
         assert max(by_venue.values()) <= 0.4 + 1e-4
         told = (await house.get("/v1/venues"))["venues"]
         assert {(each["venue"], each["route"]) for each in told} == {
-            (venue, route)
-            for venue in ("coinbase", "binance", "kraken", "bybit", "okx")
-            for route in ("test", "edge")
+            (venue, route) for venue in EXCHANGES for route in ("test", "edge")
         }
 
 

@@ -3,7 +3,8 @@
 `estimate_all` is the kernel, a function of arrays; its plain twin in the tests specifies it. `Aggregator` is
 the thin shell around it that a service calls. Nothing in here loops over feeds or legs.
 
-    freshness -> conversion -> dollars -> weights -> outliers -> weights again -> weighted median and band
+    freshness -> conversion -> dollars -> confirmation -> weights -> outliers -> weights again
+    -> weighted median and band -> the pace of a feed that rests on pools alone
 
 - price: the weighted median of the used legs in dollars, weights as in `weights`, midpoint as in `median`.
 - band: the weighted quartiles of the used legs, reaching at least to the price -+ a floor: the larger of the
@@ -32,6 +33,7 @@ from core.aggregation.freshness import Freshness, judge
 from core.aggregation.markets import INTEGRAL, NOTIONAL, SECONDS, VOLUME, Bools, Markets, Observations
 from core.aggregation.median import Sorted, plain_median, sort_rows, weighted_quantiles
 from core.aggregation.outliers import Candidates, hampel
+from core.aggregation.pools import cap_dex, steadied, unconfirmed
 from core.aggregation.rules import Rules
 from core.aggregation.weights import cap_venues, leg_weights
 from core.aggregation.window import Window
@@ -75,15 +77,19 @@ def _estimate_all(markets: Markets, graph: Graph, seen: Observations, at: float,
     reason = fresh.reason
     np.putmask(reason, np.isnan(rate) & (reason == LegReason.USED.value), LegReason.NO_CONVERSION.value)
     candidate = reason == LegReason.USED.value
+    if len(markets.dex_rows):
+        alone = unconfirmed(markets, candidate, usd, rules)
+        reason[markets.dex_rows] = np.where(alone, LegReason.UNCONFIRMED.value, reason[markets.dex_rows])
+        candidate[markets.dex_rows] &= ~alone
 
     stated = leg_weights(markets, candidate, fresh.weight, seen.volume_24h * usd, rules)
-    weight = cap_venues(markets, stated, rules)
+    weight = cap_dex(markets, cap_venues(markets, stated, rules), rules)
     price = sort_rows(np.where(candidate, usd, np.inf))
     legs = Candidates(price, usd, weight, seen.half_spread, fresh.in_doubt)
     verdict = hampel(markets, legs, rules)
     np.putmask(reason, candidate & ~verdict.within, LegReason.OUTLIER.value)
     np.putmask(reason, verdict.doubted, LegReason.STALE.value)
-    weight = cap_venues(markets, stated * verdict.within, rules)
+    weight = cap_dex(markets, cap_venues(markets, stated * verdict.within, rules), rules)
 
     used = weight > 0
     mean = _time_weighted(seen, at, candidate, rate)
@@ -163,7 +169,11 @@ class Aggregator:
         traded = window.take_traded()
         used = new.weight > 0
         live = ~np.isnan(new.price)
-        for kept, value in ((self._price, new.price), (self._low, new.band_low), (self._high, new.band_high)):
+        price = steadied(
+            markets, new.price, used, before=self._price, since_s=at - self._live_at, rules=window.rules
+        )
+        low, high = np.minimum(new.band_low, price), np.maximum(new.band_high, price)
+        for kept, value in ((self._price, price), (self._low, low), (self._high, high)):
             np.copyto(kept, value, where=live)
         self._live_at[live] = at
         self._sequence += 1

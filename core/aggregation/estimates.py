@@ -25,6 +25,7 @@ class LegReason(IntEnum):
     NO_PRICE = 4  # an observation without a usable price
     NO_CONVERSION = 5  # its quote currency has no rate to US dollars now
     OUTLIER = 6  # too far from the other venues
+    UNCONFIRMED = 7  # at an aggregator of decentralized exchanges, and no other venue shows the like
 
 
 class FeedState(IntEnum):

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chrono.feeds import Feed
+from chrono.feeds import DEX_VENUES, Feed
 from core.aggregation.estimates import Floats
 
 Ints = NDArray[np.intp]
@@ -33,8 +33,11 @@ class Markets:
 
     slot [L]: place of each leg; venue, quote, cell [F, K]: index of venue and of quote currency, and
     `feed * cells + venue`; a padded place has venue 0 and quote 0. cells: the venues, at least 3, so that the
-    three largest of a feed can always be asked for. converted [F, K]: where the quote is not USD. band [F]:
-    the secondary band as a ratio. edge_slot, edge_base, edge_quote [E]: the legs between two currencies.
+    three largest of a feed can always be asked for. converted [F, K]: where the quote is not USD. dex [F, K]:
+    where the venue is an aggregator of decentralized exchanges; dex_rows: the feeds that have such a leg,
+    mixed_rows: those with legs of both kinds.
+    band [F]: the secondary band as a ratio. edge_slot, edge_base, edge_quote [E]: the legs between two
+    currencies.
     """
 
     feeds: tuple[Feed, ...]
@@ -46,6 +49,9 @@ class Markets:
     cell: Ints
     cells: int
     converted: Bools
+    dex: Bools
+    dex_rows: Ints
+    mixed_rows: Ints
     band: Floats
     edge_slot: Ints
     edge_base: Ints
@@ -75,6 +81,8 @@ class Markets:
         venue[slot] = [venues.index(leg.venue) for leg in legs]
         quote[slot] = [currencies.index(leg.quote) for leg in legs]
         shape = (len(feeds), width)
+        dex = np.zeros(len(feeds) * width, np.bool_)
+        dex[slot] = [leg.venue in DEX_VENUES for leg in legs]
         edges = [index for index, leg in enumerate(legs) if leg.base in currencies]
         rows = np.arange(len(feeds))[:, None]
         cells = max(len(venues), 3)
@@ -88,11 +96,20 @@ class Markets:
             cell=rows * cells + venue.reshape(shape),
             cells=cells,
             converted=quote.reshape(shape) != 0,
+            dex=dex.reshape(shape),
+            dex_rows=_feeds_with(feeds, {True}),
+            mixed_rows=_feeds_with(feeds, {True, False}),
             band=np.array([feed.secondary_band_ppm / 1e6 for feed in feeds]),
             edge_slot=slot[edges],
             edge_base=np.array([currencies.index(legs[edge].base) for edge in edges], np.intp),
             edge_quote=np.array([currencies.index(legs[edge].quote) for edge in edges], np.intp),
         )
+
+
+def _feeds_with(feeds: Sequence[Feed], kinds: set[bool]) -> Ints:
+    """The rows of the feeds that have legs of all these kinds: at an aggregator (True), at an exchange."""
+    rows = [row for row, feed in enumerate(feeds) if kinds <= {leg.venue in DEX_VENUES for leg in feed.legs}]
+    return np.array(rows, np.intp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ class Rules:
     floor_bands: float = 3.0  # never out within so many secondary bands of the centre
     floor_min: float = 0.001  # nor within 10 bps: a stablecoin's band of 1 bp is under every venue's spread
 
+    # aggregators of decentralized exchanges: `core.aggregation.pools`
+    dex_agreement: float = 0.01  # another venue must show a price as near as this
+    dex_share_max: float = 0.2  # of a feed's weight, all together, while an exchange has any
+    dex_move_per_minute: float = 0.01  # of the price of a feed that rests on them alone
+
     # a leg's price and the estimate's band: `core.aggregation.window`, `core.aggregation.estimate`
     book_width_max: float = 0.05  # of the mid; the middle of a wider book is no price
     band_floor_bands: float = 0.5  # the band reaches at least so many secondary bands to each side

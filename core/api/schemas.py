@@ -98,7 +98,9 @@ PRICE_EXAMPLE: Final[dict[str, Any]] = {
 
 
 class Price(Shape):
-    """What a feed is worth in US dollars, as text. `why` says in a few words why it is not live."""
+    """What a feed is worth in US dollars, as text. `why` says in a few words why it is not live, or on what a
+    live price rests if that is to be known.
+    """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [PRICE_EXAMPLE]})
 
@@ -133,7 +135,9 @@ class SourceLeg(Shape):
     symbol: str
     price: PriceText | None
     weight: float
-    reason: Literal["used", "no_data", "stale", "dead_venue", "no_price", "no_conversion", "outlier"]
+    reason: Literal[
+        "used", "no_data", "stale", "dead_venue", "no_price", "no_conversion", "outlier", "unconfirmed"
+    ]
     age_s: float | None
     route: Annotated[str | None, Field(description="The collector by which it came last")]
 

@@ -1,6 +1,7 @@
-"""The simulator as an ASGI application: five venues below one address, and doors for tests.
+"""The simulator as an ASGI application: the venues below one address, and doors for tests.
 
     /binance/...  /bybit/...  /coinbase/...  /kraken/...  /okx/...    each venue's own paths
+    /gecko/...  /dexscreener/...                                      and those of the aggregators of pools
     GET /_truth                                                       what everything is really worth
     GET, POST, DELETE /_faults[/{id}] [?venue=]                       list, inject, end faults
     GET /_requests                                                    how many requests each venue had

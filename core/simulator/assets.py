@@ -93,10 +93,26 @@ ASSETS: Final[dict[str, Asset]] = {
 }
 # fmt: on
 
-VENUE_SHARE: Final = {"binance": 0.45, "coinbase": 0.2, "okx": 0.15, "bybit": 0.15, "kraken": 0.05}
+VENUE_SHARE: Final = {
+    "binance": 0.45,
+    "coinbase": 0.2,
+    "okx": 0.15,
+    "bybit": 0.15,
+    "kraken": 0.05,
+    "gecko": 0.05,
+    "dexscreener": 0.05,
+}
 """What share of an asset's trade a venue has."""
 
-VENUE_LAG_S: Final = {"binance": 0.0, "coinbase": 0.25, "okx": 0.25, "bybit": 0.25, "kraken": 0.5}
+VENUE_LAG_S: Final = {
+    "binance": 0.0,
+    "coinbase": 0.25,
+    "okx": 0.25,
+    "bybit": 0.25,
+    "kraken": 0.5,
+    "gecko": 3.0,
+    "dexscreener": 2.0,
+}
 """How long after the truth a venue's price moves."""
 
 QUOTE_SHARE: Final = {
@@ -111,5 +127,13 @@ QUOTE_SHARE: Final = {
 }
 """What share of a venue's trade a lesser quote has; 1 for a venue's main one."""
 
-PRICE_DECIMALS_MAX: Final = {"binance": 8, "coinbase": 10, "okx": 12, "bybit": 10, "kraken": 10}
+PRICE_DECIMALS_MAX: Final = {
+    "binance": 8,
+    "coinbase": 10,
+    "okx": 12,
+    "bybit": 10,
+    "kraken": 10,
+    "gecko": 12,
+    "dexscreener": 12,
+}
 """The finest price that a venue writes: on Binance the cheapest assets move in coarse steps."""

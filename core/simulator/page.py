@@ -105,7 +105,7 @@ class Pages:
         return self._source.step_s
 
     def at(self, at: float) -> Snapshot:
-        """The market at an instant: the five venues of one step share one."""
+        """The market at an instant: the venues of one step share one."""
         return self._snapshot(int(at // self._source.step_s))
 
     def _at_step(self, step: int) -> Snapshot:

@@ -1,4 +1,4 @@
-"""The five venues' modules by name, and the legs that their names stand for."""
+"""The venues' modules by name, and the legs that their names stand for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from chrono.feeds import LEGS, Leg
-from core.simulator import binance, bybit, coinbase, kraken, okx
+from core.simulator import binance, bybit, coinbase, dexscreener, gecko, kraken, okx
 from core.simulator.answers import Answer, Ask, Page
 from core.simulator.limits import Limit, Verdict
 
@@ -50,6 +50,8 @@ VENUE_FORMATS: Final[Mapping[str, VenueFormat]] = {
     "coinbase": coinbase,
     "kraken": kraken,
     "okx": okx,
+    "gecko": gecko,
+    "dexscreener": dexscreener,
 }
 
 _LEG_BY_NAME: Final = {

@@ -13,7 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-VENUES: Final = ("coinbase", "binance", "kraken", "bybit", "okx")
+EXCHANGES: Final = ("coinbase", "binance", "kraken", "bybit", "okx")
+DEX_VENUES: Final = ("gecko", "dexscreener")
+"""Aggregators of decentralized exchanges: for feeds that hardly any exchange lists, and never trusted alone."""
+VENUES: Final = (*EXCHANGES, *DEX_VENUES)
 
 CRYPTO_CATEGORY: Final = 1
 
@@ -170,7 +173,7 @@ FEEDS: Final[tuple[Feed, ...]] = (
     _feed(48, "NOT", 7, 1400, "binance:USDT kraken:USD bybit:USDT okx:USD,USDT"),
     _feed(49, "RUNE", 5, 1150, "binance:USDT kraken:USD bybit:USDT"),
     _feed(50, "TRUMP", 5, 1400, "coinbase:USD binance:USDT kraken:USD,USDT bybit:USDT okx:USD,USDT"),
-    _feed(51, "USDX", 5, 200, ""),
+    _feed(51, "USDX", 5, 200, "gecko:USD dexscreener:USD"),
     _feed(53, "HBAR", 5, 900, "coinbase:USD,USDT binance:USDT kraken:USD bybit:USDT okx:USD,USDT"),
     _feed(54, "PENGU", 6, 1400, "coinbase:USD binance:USDT kraken:USD,USDT bybit:USDT okx:USD,USDT"),
     _feed(55, "HYPE", 5, 1150, "bybit:USDT okx:USD,USDT"),

@@ -26,6 +26,8 @@ ORIGINS = {
     "https://www.okx.com": "okx",
     "https://api.kraken.com": "kraken",
     "https://api.coinbase.com": "coinbase",
+    "https://api.geckoterminal.com": "gecko",
+    "https://api.dexscreener.com": "dexscreener",
 }
 
 

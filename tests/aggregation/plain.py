@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from chrono.feeds import Feed
+from chrono.feeds import DEX_VENUES, Feed
 from core.aggregation.estimates import FeedState, LegReason
 from core.aggregation.markets import STABLECOINS
 from core.aggregation.rules import RULES, Rules
@@ -300,6 +300,28 @@ def cap_venues(venues: list[str], weights: list[float], share: float) -> list[fl
     ]
 
 
+def cap_dex(rules: Rules, venues: list[str], weights: list[float]) -> list[float]:
+    """Cut the aggregators' weights to their share, and give what they lose to the exchanges."""
+    dex = sum(weight for venue, weight in zip(venues, weights, strict=True) if venue in DEX_VENUES)
+    rest = sum(weight for venue, weight in zip(venues, weights, strict=True) if venue not in DEX_VENUES)
+    if dex <= rules.dex_share_max or not rest:
+        return weights
+    share = rules.dex_share_max
+    return [
+        weight * (share / dex if venue in DEX_VENUES else (1 - share) / rest)
+        for venue, weight in zip(venues, weights, strict=True)
+    ]
+
+
+def _is_confirmed(rules: Rules, leg: LegResult, legs: list[LegResult]) -> bool:
+    """An exchange's leg is by itself; an aggregator's needs another venue near it."""
+    return leg.venue not in DEX_VENUES or any(
+        other.venue != leg.venue
+        and abs(other.price - leg.price) <= rules.dex_agreement * max(other.price, leg.price)
+        for other in legs
+    )
+
+
 def _convert(leg: PlainLeg, reason: LegReason, rates: dict[str, float], at: float) -> LegResult:
     rate = rates.get(leg.quote)
     price = None if leg.price is None or rate is None else leg.price * rate
@@ -314,12 +336,18 @@ def _estimate_feed(window: PlainWindow, feed: Feed, legs: list[LegResult], at: f
     chosen = [leg for leg in legs if leg.reason == LegReason.USED]
     if not chosen:
         return result
+    for leg in [leg for leg in chosen if not _is_confirmed(rules, leg, chosen)]:
+        leg.reason = LegReason.UNCONFIRMED
+    chosen = [leg for leg in chosen if leg.reason == LegReason.USED]
+    if not chosen:
+        return result
     result.median = median(leg.price for leg in chosen)
     stated = _stated_weights(rules, chosen, at)
-    _filter(rules, band, chosen, cap_venues([leg.venue for leg in chosen], stated, rules.venue_share_max))
+    venues = [leg.venue for leg in chosen]
+    _filter(rules, band, chosen, cap_dex(rules, venues, cap_venues(venues, stated, rules.venue_share_max)))
 
     kept = [w if leg.reason == LegReason.USED else 0.0 for leg, w in zip(chosen, stated, strict=True)]
-    capped = cap_venues([leg.venue for leg in chosen], kept, rules.venue_share_max)
+    capped = cap_dex(rules, venues, cap_venues(venues, kept, rules.venue_share_max))
     for leg, weight in zip(chosen, capped, strict=True):
         leg.weight = weight
     used = [leg for leg in chosen if leg.reason == LegReason.USED]

@@ -32,13 +32,23 @@ FEEDS = (
         band_ppm=500,
     ),
     feed(3, "USDX"),
-    feed(4, "SGB", "kraken:SGB/USD"),
-    feed(5, "XDC", "kraken:XDC/USD", "bybit:XDC/USDT"),
+    feed(4, "SGB", "kraken:SGB/USD", "gecko:SGB/USD", "dexscreener:SGB/USD"),
+    feed(5, "XDC", "kraken:XDC/USD", "bybit:XDC/USDT", "gecko:XDC/USD"),
+    feed(7, "POOL", "gecko:POOL/USD", "dexscreener:POOL/USD"),
     feed(6, "EURO", "kraken:EURO/EUR", "bybit:EURO/USDT", "okx:EURO/USD"),
 )
 LEGS = [leg for each in FEEDS for leg in each.legs]
 VENUES = sorted({leg.venue for leg in LEGS})
-_WORTH = {"USD": 1.0, "USDC": 1.0, "EUR": 1.1, "BTC": 23_000.0, "SGB": 0.01, "XDC": 0.07, "EURO": 1.1}
+_WORTH = {
+    "USD": 1.0,
+    "USDC": 1.0,
+    "EUR": 1.1,
+    "BTC": 23_000.0,
+    "SGB": 0.01,
+    "XDC": 0.07,
+    "POOL": 1.0,
+    "EURO": 1.1,
+}
 _AGES = st.one_of(
     st.floats(0, 4), st.floats(0, 90), st.sampled_from([0.0, 10.0, 30.0, 60.0, 61.0, 300.0, 601.0, 4000.0])
 )

@@ -33,7 +33,14 @@ def test_with_one_key_all_is_to_do() -> None:
     found = steps(rotation(OLD), heard(old=1.0))
     assert not any(done(found))
     assert found[0].commands == ("chrono keys new --name edge --file keys/edge-2.key",)
-    assert found[4].commands == (f"chrono keys revoke {OLD_ID}",)
+    assert found[4].commands[0] == f"chrono keys revoke {OLD_ID}"
+
+
+def test_the_worker_keeps_its_old_key_while_batches_wait_that_were_made_under_it() -> None:
+    former, present = steps(rotation(OLD, NEW), heard(old=1.0))[2].commands
+    assert "secret put COLLECTOR_KEY_FORMER" in former
+    assert 'secret put COLLECTOR_KEY" < keys/edge-2.key' in present
+    assert "secret delete COLLECTOR_KEY_FORMER" in steps(rotation(OLD, NEW), heard(new=1.0))[4].commands[1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from chrono.feeds import DEX_VENUES, EXCHANGES
 from core.settings import Settings, masked_url
 
 SECRET = "postgresql://chrono:hunter2@db.example:5432/chrono"
@@ -63,3 +64,8 @@ def test_an_endpoint_is_shown_without_the_key_in_its_path() -> None:
     settings = Settings(rpc_urls=("https://rpc.example/v1/hunter2", "http://user:hunter2@127.0.0.1:8545"))
     assert settings.shown()["rpc_urls"] == "rpc.example,127.0.0.1:8545"
     assert "binance,kraken" in settings.shown()["venues"]
+
+
+def test_the_aggregators_of_pools_can_be_left_unasked() -> None:
+    assert set(DEX_VENUES) <= set(Settings().collected_venues)
+    assert Settings(dex=False).collected_venues == EXCHANGES

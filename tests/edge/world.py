@@ -31,6 +31,8 @@ VENUE_ORIGINS = {
     "https://www.okx.com": "okx",
     "https://api.kraken.com": "kraken",
     "https://api.coinbase.com": "coinbase",
+    "https://api.geckoterminal.com": "gecko",
+    "https://api.dexscreener.com": "dexscreener",
 }
 BOUND_S = 60.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from chrono.feeds import Leg
@@ -188,6 +189,65 @@ def coinbase_trade(symbol: str, trade_id: str, price: str, size: str, time: str)
     }
 
 
+YEAR_S = 365 * 86_400
+
+
+def gecko_pool(
+    token: str,
+    price: str,
+    *,
+    reserve: str = "250000.5",
+    volume: str = "895786.65",
+    age_s: float = YEAR_S,
+    at: float = AT,
+    side: str = "quote",
+) -> dict[str, Any]:
+    other = "base" if side == "quote" else "quote"
+    made = datetime.fromtimestamp(at - age_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "id": "flare_0xpool",
+        "type": "pool",
+        "attributes": {
+            f"{side}_token_price_usd": price,
+            f"{other}_token_price_usd": "0.0113",
+            "address": "0xpool",
+            "name": "WFLR / USDX",
+            "pool_created_at": made,
+            "reserve_in_usd": reserve,
+            "volume_usd": {"m5": "0.0", "h24": volume},
+        },
+        "relationships": {
+            f"{side}_token": {"data": {"id": token, "type": "token"}},
+            f"{other}_token": {"data": {"id": "flare_0xother", "type": "token"}},
+            "dex": {"data": {"id": "sparkdex-v3-1", "type": "dex"}},
+        },
+    }
+
+
+def dexscreener_pair(
+    token: str,
+    price: str,
+    *,
+    liquidity: float = 250_000.5,
+    volume: float = 895_786.65,
+    age_s: float = YEAR_S,
+    at: float = AT,
+    chain: str = "flare",
+) -> dict[str, Any]:
+    return {
+        "chainId": chain,
+        "dexId": "sparkdex",
+        "pairAddress": "0xpool",
+        "baseToken": {"address": "0x" + token[2:].upper(), "name": "Hex Trust USD", "symbol": "USDX"},
+        "quoteToken": {"address": "0xother", "name": "Wrapped Flare", "symbol": "WFLR"},
+        "priceNative": "88.5",
+        "priceUsd": price,
+        "volume": {"h24": volume, "m5": 0},
+        "liquidity": {"usd": liquidity, "base": 125_000, "quote": 1e7},
+        "pairCreatedAt": round((at - age_s) * 1000),
+    }
+
+
 def tickers_answer(
     request: Request, last: str = "100.5", at: float = AT, skip: tuple[str, ...] = ()
 ) -> Answer:
@@ -205,6 +265,11 @@ def tickers_answer(
         case "kraken":
             rows = {OLD_KRAKEN_KEYS.get(name, name): kraken_ticker("100", "101", last) for name in symbols}
             body = kraken_envelope(rows)
+        case "gecko":
+            included = [gecko_pool(symbol, last, at=at) for symbol in symbols]
+            body = {"data": [{"id": symbol, "type": "token"} for symbol in symbols], "included": included}
+        case "dexscreener":
+            body = [dexscreener_pair(symbol, last, at=at) for symbol in symbols]
         case _:
             body = {"products": [coinbase_product(symbol, last) for symbol in symbols]}
     return answer(body, at=at)

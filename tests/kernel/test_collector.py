@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from chrono.collector import BATCH_TICKS_MAX, BUFFER_TICKS_MAX, Collector
-from chrono.feeds import LEGS, VENUES, Leg, legs_of
+from chrono.feeds import DEX_VENUES, EXCHANGES, LEGS, VENUES, Leg, legs_of
 from chrono.http import Answer, Failure
 from chrono.listing import ASIDE_S
 from chrono.notices import RowRefused, SymbolFound, SymbolLost, TradesFailed
@@ -35,11 +35,21 @@ def one_refuses(venue: str, respond: Respond) -> Respond:
     return lambda request, at: respond(request, at) if request.venue == venue else good(request, at)
 
 
+LISTED = tuple(leg for leg in LEGS if leg.venue in EXCHANGES)
+
+
 def test_all_legs_are_quoted_at_the_pace_of_the_tickers() -> None:
-    drive = Drive(LEGS, pace=TICKERS_ONLY).run(15)
+    drive = Drive(LISTED, pace=TICKERS_ONLY).run(15)
     quotes = Counter(tick.leg for tick in drive.ticks)
-    assert set(quotes) == set(LEGS)
+    assert set(quotes) == set(LISTED)
     assert set(quotes.values()) == {10}
+
+
+def test_an_aggregator_is_asked_no_oftener_than_it_allows_whatever_the_pace() -> None:
+    legs = [leg for leg in LEGS if leg.venue in DEX_VENUES]
+    drive = Drive(legs, pace=TICKERS_ONLY).run(61)
+    quotes = Counter(tick.leg.venue for tick in drive.ticks)
+    assert quotes == {"gecko": 7, "dexscreener": 13}
 
 
 def test_every_venue_becomes_healthy_and_stays_so() -> None:
@@ -309,24 +319,24 @@ def test_a_batch_goes_at_least_every_second_even_without_ticks() -> None:
 
 
 def test_no_draft_holds_more_ticks_than_a_batch_should() -> None:
-    collector = Collector(LEGS, at=AT, random=lambda: 0.0, pace=TICKERS_ONLY)
+    collector = Collector(LISTED, at=AT, random=lambda: 0.0, pace=TICKERS_ONLY)
     for turn in range(4):
         for request in collector.due(AT + 1.5 * turn):
             collector.receive(request, tickers_answer(request, at=AT + 1.5 * turn), AT + 1.5 * turn)
     drafts = collector.batches(AT + 10)
-    assert [len(draft.ticks) for draft in drafts] == [500, 500, 500, 4 * len(LEGS) - 1_500]
+    assert [len(draft.ticks) for draft in drafts] == [500, 500, 500, 4 * len(LISTED) - 1_500]
     assert max(len(draft.ticks) for draft in drafts) == BATCH_TICKS_MAX
 
 
 def test_ticks_that_nobody_drains_push_out_the_oldest() -> None:
-    collector = Collector(LEGS, at=AT, random=lambda: 0.0, pace=TICKERS_ONLY)
+    collector = Collector(LISTED, at=AT, random=lambda: 0.0, pace=TICKERS_ONLY)
     for turn in range(30):
         at = AT + 1.5 * turn
         for request in collector.due(at):
             collector.receive(request, tickers_answer(request, at=at), at)
     drafts = collector.batches(AT + 60, flush=True)
     assert sum(len(draft.ticks) for draft in drafts) == BUFFER_TICKS_MAX
-    assert drafts[0].ticks_dropped == 30 * len(LEGS) - BUFFER_TICKS_MAX
+    assert drafts[0].ticks_dropped == 30 * len(LISTED) - BUFFER_TICKS_MAX
 
 
 def test_a_flush_gives_what_is_there_and_no_empty_batch() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chrono.feeds import LEGS, VENUES, Leg, legs_of
+from chrono.feeds import DEX_VENUES, EXCHANGES, LEGS, VENUES, Leg, legs_of
 from chrono.http import BODY_BYTES_MAX
 from chrono.polling import Pace
 from chrono.ticks import Reason
@@ -42,11 +42,18 @@ def test_no_two_legs_of_a_venue_share_a_symbol(venue: str) -> None:
     assert len(set(symbols)) == len(symbols) == len(legs_of(venue))
 
 
-@each_venue
+@pytest.mark.parametrize("venue", EXCHANGES)
 def test_one_request_for_all_legs_keeps_the_pace_within_the_limit(venue: str) -> None:
     request, limit = all_tickers(venue), VENUE_ADAPTERS[venue].limit
     assert request.legs == legs_of(venue)
     assert request.weight * limit.window_s / Pace().ticker_interval_s <= limit.weight
+
+
+@pytest.mark.parametrize("venue", DEX_VENUES)
+def test_an_aggregator_is_asked_for_all_legs_with_the_whole_of_its_limit(venue: str) -> None:
+    request, limit = all_tickers(venue), VENUE_ADAPTERS[venue].limit
+    assert request.legs == legs_of(venue)
+    assert request.weight == limit.weight  # so that the limit, and not the pace, says when
 
 
 @each_venue
@@ -65,7 +72,7 @@ def test_a_good_answer_gives_a_quote_for_every_leg(venue: str) -> None:
 @each_venue
 def test_a_symbol_that_is_not_answered_for_is_missing(venue: str) -> None:
     request = all_tickers(venue)
-    gone = request.symbols[1]
+    gone = request.symbols[-1]
     parsed = VENUE_ADAPTERS[venue].parse(request, tickers_answer(request, skip=(gone,)))
     assert isinstance(parsed, Parsed)
     assert parsed.missing == (gone,)

@@ -17,12 +17,13 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from chrono.feeds import FEED_BY_NAME, FEEDS, VENUES, Feed
+from chrono.feeds import FEED_BY_NAME, FEEDS, VENUES, Feed, Leg
 from core.portal import STATIC
 
 Message = dict[str, Any]
 
 DAY_S = 86_400
+UNLISTED = frozenset({"USDX/USD"})
 WORTH = {"BTC/USD": 64012.3, "ETH/USD": 3120.4, "SOL/USD": 152.7, "USDT/USD": 0.9998, "USDC/USD": 1.0001}
 
 
@@ -106,11 +107,12 @@ class FakeCore:
     def sources(self, name: str) -> Message:
         feed, price = FEED_BY_NAME[name], self.prices[name]
         worth = float(price["price"] or 0)
-        used = [leg for leg in feed.legs if str(leg) not in self.reasons and price["state"] == "live"]
+        legs = self._legs(feed)
+        used = [leg for leg in legs if str(leg) not in self.reasons and price["state"] == "live"]
         shares = [1.0 + (len(leg.base + leg.venue) % 4) for leg in used]
         weights = {str(leg): share / sum(shares) for leg, share in zip(used, shares, strict=True)}
         entries = []
-        for place, leg in enumerate(feed.legs):
+        for place, leg in enumerate(legs):
             reason = "used" if leg in used else self.reasons.get(str(leg), "stale")
             silent = reason in ("no_data", "no_price")
             off = 1.05 if reason == "outlier" else 1 + (place % 5 - 2) * 6e-5
@@ -142,6 +144,10 @@ class FakeCore:
                 found.append({"start": end // 60 * 60 - back * 60, **told, "volume": 12.5})
         return found[::-1]
 
+    def _legs(self, feed: Feed) -> tuple[Leg, ...]:
+        """The feed's markets; one feed has none here, to be shown so."""
+        return () if feed.name in UNLISTED else feed.legs
+
     def _told(self, name: str) -> Message:
         return {**self.prices[name], "at": self.clock(), "sequence": self.sequence}
 
@@ -153,7 +159,7 @@ class FakeCore:
 
     def _first(self, feed: Feed) -> Message:
         worth = WORTH.get(feed.name, round(10 ** self.random.uniform(-3, 2), 6))
-        listed = len({leg.venue for leg in feed.legs})
+        listed = len({leg.venue for leg in self._legs(feed)})
         common = {"feed": feed.name, "venues_used": listed, "venues_listed": listed}
         if not listed:
             nothing = dict.fromkeys(("price", "band_low", "band_high", "median", "vwap", "twap", "age_s"))

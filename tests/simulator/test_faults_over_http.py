@@ -276,7 +276,7 @@ async def test_the_doors_tell_the_truth_and_the_requests(simulated):
     rate = truth["feeds"]["USDT/USD"]
     assert (float(bid) + float(ask)) / 2 * rate == pytest.approx(truth["feeds"]["BTC/USD"], rel=1e-3)
     assert (await simulated.get("/_requests")).json() == {
-        "binance": 1, "bybit": 0, "coinbase": 0, "kraken": 0, "okx": 1,
+        "binance": 1, "bybit": 0, "coinbase": 0, "kraken": 0, "okx": 1, "gecko": 0, "dexscreener": 0,
     }  # fmt: skip
 
 

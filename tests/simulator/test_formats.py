@@ -6,7 +6,7 @@ from datetime import datetime
 import httpx
 import pytest
 
-from chrono.feeds import VENUES, legs_of
+from chrono.feeds import EXCHANGES, legs_of
 from core.simulator.app import build_simulator
 from core.simulator.faults import FaultBoard
 from core.simulator.market import RandomMarket
@@ -115,8 +115,22 @@ async def test_every_leg_of_every_venue_is_in_its_full_answer(simulated):
         "coinbase": (await answered(simulated, PRODUCTS))["products"],
     }
     own = [row for row in documents["coinbase"] if not row["alias"]]
-    counts = {venue: len(documents[venue]) for venue in VENUES} | {"coinbase": len(own)}
-    assert counts == {venue: len(legs_of(venue)) for venue in VENUES}
+    counts = {venue: len(documents[venue]) for venue in EXCHANGES} | {"coinbase": len(own)}
+    assert counts == {venue: len(legs_of(venue)) for venue in EXCHANGES}
+
+
+async def test_the_aggregators_show_a_deep_old_pool_and_a_young_wild_one(simulated):
+    token = "0x4a771cc1a39fdd8aa08b8ea51f7fd412e73b3d2b"
+    told = await answered(simulated, f"/gecko/api/v2/networks/flare/tokens/multi/{token}?include=top_pools")
+    assert [row["id"] for row in told["data"]] == [f"flare_{token}"]
+    deep, young = (row["attributes"] for row in told["included"])
+    pairs = await answered(simulated, f"/dexscreener/tokens/v1/flare/{token}")
+    assert [pair["quoteToken"]["address"] for pair in pairs] == [token, token]
+    assert deep["pool_created_at"] < young["pool_created_at"]
+    assert float(deep["quote_token_price_usd"]) == pytest.approx(1, rel=0.02)
+    native = float(pairs[0]["priceUsd"]) / float(pairs[0]["priceNative"])
+    assert native == pytest.approx(float(deep["quote_token_price_usd"]), rel=0.005)
+    assert await answered(simulated, f"/dexscreener/tokens/v1/songbird/{token}") == []
 
 
 async def test_kraken_answers_with_its_own_keys_whatever_name_was_asked(simulated):

@@ -17,6 +17,7 @@ const REASONS = {
   no_price: "no usable price",
   no_conversion: "no rate to USD",
   outlier: "outlier",
+  unconfirmed: "unconfirmed",
 };
 
 export class Detail {

@@ -73,7 +73,7 @@ export function iso(at) {
   return Number.isFinite(at) ? new Date(at * 1000).toISOString() : "";
 }
 
-const NAMES = { okx: "OKX" };
+const NAMES = { okx: "OKX", gecko: "GeckoTerminal", dexscreener: "DexScreener" };
 
 /** A venue's or a network's code as a name: "Kraken", "OKX". */
 export function name(code) {

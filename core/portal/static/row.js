@@ -22,7 +22,7 @@ export function verdict(price, view) {
   if (!view.connected) return { state: "lost", why: "connection lost" };
   const late = view.now - price.at;
   if (late > LATE_S) return { state: "stale", why: `no new estimate for ${write.coarse(late)}` };
-  return { state: "live", why: "" };
+  return { state: "live", why: price.why ?? "" };
 }
 
 /** A price's age now: what the server said, and what passed since. NaN where there is none. */

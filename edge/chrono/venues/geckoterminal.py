@@ -1,0 +1,102 @@
+"""GeckoTerminal, an aggregator of decentralized exchanges, Flare's among them.
+
+One request answers for many tokens of one network, with each one's largest pools beside it; a token is either
+side of a pool. There is no time on a price, and answers are cached for up to a minute. Without a key 30
+requests a minute are allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from chrono.feeds import Leg
+from chrono.http import Answer
+from chrono.ticks import Quote, Reason, Refusal
+from chrono.venues.adapter import Outcome, Parsed, Request, RequestKind, VenueAdapter, WeightLimit
+from chrono.venues.pools import NETWORK, Pool, address_of, deepest_quote, figure, member
+from chrono.venues.pools import leg_of as leg_of_token
+from chrono.venues.rows import (
+    BadRow,
+    UnreadableAnswer,
+    load_object,
+    refused_by_status,
+    rows_of,
+    time_of_iso,
+    unreadable,
+)
+
+VENUE: Final = "gecko"
+
+
+def symbol_of(leg: Leg) -> str:
+    """The token's id in answers: its network and its address."""
+    return f"{NETWORK}_{address_of(leg)}"
+
+
+def leg_of(symbol: str) -> Leg | None:
+    network, _, address = symbol.partition("_")
+    return leg_of_token(VENUE, address) if network == NETWORK else None
+
+
+def tickers(legs: Sequence[Leg]) -> Request:
+    path = f"/api/v2/networks/{NETWORK}/tokens/multi/{','.join(map(address_of, legs))}"
+    symbols = tuple(map(symbol_of, legs))
+    return Request(VENUE, RequestKind.TICKERS, path, (("include", "top_pools"),), tuple(legs), symbols)
+
+
+def parse(request: Request, answer: Answer) -> Outcome:
+    refused = refused_by_status(answer)
+    if refused is not None:
+        return refused
+    try:
+        envelope = load_object(answer.body)
+        rows_of(envelope.get("data"), "data")
+        pools = rows_of(envelope.get("included", []), "included")
+    except UnreadableAnswer as error:
+        return unreadable(error)
+    quotes: list[Quote] = []
+    refusals: list[Refusal] = []
+    missing: list[str] = []
+    for symbol, leg in request.wanted().items():
+        try:
+            told = [pool for row in pools if (pool := _read_pool(symbol, row)) is not None]
+        except BadRow as bad:
+            refusals.append(Refusal(symbol, bad.reason, bad.detail))
+            continue
+        found = deepest_quote(leg, told, answer.received_at)
+        if found is None:
+            missing.append(symbol)
+        else:
+            quotes.append(found)
+    return Parsed(tuple(quotes), (), tuple(refusals), tuple(missing))
+
+
+def _read_pool(token: str, row: Any) -> Pool | None:
+    """What a pool says of a token; None if it is not a pool of it."""
+    if not isinstance(row, dict):
+        raise BadRow(Reason.MALFORMED, f"a pool is {type(row).__name__}")
+    sides = {member(row, "relationships", f"{side}_token", "data", "id"): side for side in ("quote", "base")}
+    side = sides.get(token)
+    if side is None:
+        return None
+    told = row.get("attributes")
+    created = member(told, "pool_created_at")
+    return Pool(
+        figure("price", member(told, f"{side}_token_price_usd")),
+        figure("liquidity", member(told, "reserve_in_usd")),
+        figure("volume", member(told, "volume_usd", "h24")),
+        time_of_iso(created) if created else None,
+    )
+
+
+GECKOTERMINAL: Final = VenueAdapter(
+    VENUE,
+    "https://api.geckoterminal.com",
+    WeightLimit(1, 10.0),  # of 5; an answer is up to a minute old, more often is no use
+    symbol_of,
+    leg_of,
+    tickers,
+    None,
+    parse,
+)

@@ -1,0 +1,97 @@
+"""Prices from pools of decentralized exchanges, as the aggregators GeckoTerminal and DexScreener tell them.
+
+Knows which token stands for which leg, which pools are too thin or too young to be believed, and how the
+deepest of the others becomes a quote. Does not know either aggregator's format.
+
+A pool's price is moved by whoever trades against it, for a time, and the more cheaply the thinner it is. So
+a pool counts only if it holds LIQUIDITY_USD_MIN dollars, traded VOLUME_USD_MIN in the last 24 hours and was
+made AGE_S_MIN ago, and the core gives these legs little to say (`core.aggregation.pools`).
+
+Where the addresses are from; none could be asked live:
+
+    USDX on Flare: the table of deployed addresses in the README of its issuer's contract ("Hex Stablecoin
+    (USDX)"); the same in DefiLlama/DefiLlama-Adapters, projects/usdx/index.js
+
+Left out: SGB (wrapped, on Songbird) and XDC (wrapped, on XDC), whose addresses are known, because nothing
+that was found says by which name DexScreener has their chains, and one aggregator alone is not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from chrono.feeds import Leg
+from chrono.ticks import Quote, Reason
+from chrono.venues.rows import BadRow, amount
+
+NETWORK: Final = "flare"
+"""The one network of all tokens below, by the name that both aggregators have for it."""
+TOKENS: Final[Mapping[str, str]] = {"USDX": "0x4a771cc1a39fdd8aa08b8ea51f7fd412e73b3d2b"}
+"""By base, the token's address in lower case."""
+LIQUIDITY_USD_MIN: Final = Decimal(25_000)
+VOLUME_USD_MIN: Final = Decimal(500)
+AGE_S_MIN: Final = 30 * 86_400.0
+_DIGITS: Final = Decimal("1e-6")
+_BASES: Final = {address: base for base, address in TOKENS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What one pool says of a token; `created_at` is None where it is not told."""
+
+    price_usd: Decimal
+    liquidity_usd: Decimal
+    volume_24h_usd: Decimal
+    created_at: float | None
+
+    def is_sound(self, at: float) -> bool:
+        """Whether it is deep, traded and old enough to be believed at all."""
+        return (
+            self.price_usd > 0
+            and self.liquidity_usd >= LIQUIDITY_USD_MIN
+            and self.volume_24h_usd >= VOLUME_USD_MIN
+            and self.created_at is not None
+            and at - self.created_at >= AGE_S_MIN
+        )
+
+
+def address_of(leg: Leg) -> str:
+    """The token of a leg; raises KeyError for a base that has none here."""
+    return TOKENS[leg.base]
+
+
+def leg_of(venue: str, address: str) -> Leg | None:
+    """The leg of a token, in dollars; None for an unknown one."""
+    base = _BASES.get(address.lower())
+    return Leg(venue, base, "USD") if base else None
+
+
+def deepest_quote(leg: Leg, pools: Iterable[Pool], received_at: float) -> Quote | None:
+    """The price of the deepest sound pool, with the volume of all sound ones; None without any."""
+    sound = [pool for pool in pools if pool.is_sound(received_at)]
+    if not sound:
+        return None
+    price = max(sound, key=lambda pool: pool.liquidity_usd).price_usd
+    volume = sum((pool.volume_24h_usd for pool in sound), Decimal(0)) / price
+    return Quote(leg, None, None, price, volume.quantize(_DIGITS), None, received_at)
+
+
+def figure(field: str, value: object) -> Decimal:
+    """The number in a text or a JSON number, 0 where there is none; raises BadRow."""
+    if isinstance(value, bool):
+        raise BadRow(Reason.MALFORMED, f"{field} is a truth value")
+    if isinstance(value, int | float):
+        value = format(value, ".12f") if abs(value) < 1e18 else ""
+    elif isinstance(value, str):
+        value = value[:32]
+    return amount(field, value) or Decimal(0)
+
+
+def member(row: object, *path: str) -> Any:
+    """What stands under a path of names in nested objects; None where it leads nowhere."""
+    for name in path:
+        row = row.get(name) if isinstance(row, dict) else None
+    return row
