@@ -42,9 +42,8 @@ BENCHMARKS = {
     "history": "24 h of 1-minute history out of 10 million ticks",
     "memory": "20 minutes of simulated market at 10x the live rate; only by name or with --long",
     "edge": "cold start and one cycle of the Worker in real workerd; only by name or with --long",
-    "provider": "commit instant to broadcast on a local chain; only by name or with --long",
 }
-LONG = frozenset({"memory", "edge", "provider"})
+LONG = frozenset({"memory", "edge"})
 ARTIFACTS = Path(__file__).parent / "artifacts"
 QUIET_LOAD = 0.25
 """Load average a core beyond which figures are not to be trusted."""
