@@ -29,7 +29,8 @@ $(VENV)/.dev: $(VENV)/.core requirements/dev.txt
 	@touch $@
 
 up: $(VENV)/.core ## Run Chrono: collector, core, API, page. ARGS="--market simulated --port 8001"
-	@exec $(BIN)/chrono up $(ARGS)
+	@case "$(ARGS)" in *--chain*) CHRONO_ANVIL="$$(infra/dev/anvil.sh)"; export CHRONO_ANVIL;; esac; \
+	exec $(BIN)/chrono up $(ARGS)
 
 check: $(VENV)/.core ## Check configuration and dependencies
 	@exec $(BIN)/chrono check $(ARGS)
