@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from chrono.feeds import Leg
 from chrono.http import Answer
-from chrono.ticks import Quote, Reason, Refusal
-from chrono.venues.adapter import Outcome, Parsed, Request, RequestKind, VenueAdapter, WeightLimit
-from chrono.venues.pools import NETWORK, Pool, address_of, deepest_quote, figure, member
+from chrono.ticks import Reason
+from chrono.venues.adapter import Outcome, Request, RequestKind, VenueAdapter, WeightLimit
+from chrono.venues.pools import NETWORK, Pool, address_of, figure, member, read_pools
 from chrono.venues.pools import leg_of as leg_of_token
 from chrono.venues.rows import (
     BadRow,
@@ -51,21 +51,7 @@ def parse(request: Request, answer: Answer) -> Outcome:
         pairs = rows_of(load(answer.body), "the answer")
     except UnreadableAnswer as error:
         return unreadable(error)
-    quotes: list[Quote] = []
-    refusals: list[Refusal] = []
-    missing: list[str] = []
-    for symbol, leg in request.wanted().items():
-        try:
-            told = [pool for row in pairs if (pool := _read_pair(symbol, row)) is not None]
-        except BadRow as bad:
-            refusals.append(Refusal(symbol, bad.reason, bad.detail))
-            continue
-        found = deepest_quote(leg, told, answer.received_at)
-        if found is None:
-            missing.append(symbol)
-        else:
-            quotes.append(found)
-    return Parsed(tuple(quotes), (), tuple(refusals), tuple(missing))
+    return read_pools(request, pairs, _read_pair, answer.received_at)
 
 
 def _read_pair(token: str, row: Any) -> Pool | None:

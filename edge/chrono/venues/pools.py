@@ -18,13 +18,14 @@ that was found says by which name DexScreener has their chains, and one aggregat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from chrono.feeds import Leg
-from chrono.ticks import Quote, Reason
+from chrono.ticks import Quote, Reason, Refusal
+from chrono.venues.adapter import Parsed, Request
 from chrono.venues.rows import BadRow, amount
 
 NETWORK: Final = "flare"
@@ -95,3 +96,30 @@ def member(row: object, *path: str) -> Any:
     for name in path:
         row = row.get(name) if isinstance(row, dict) else None
     return row
+
+
+def read_pools(
+    request: Request,
+    rows: Sequence[object],
+    read: Callable[[str, Any], Pool | None],
+    received_at: float,
+) -> Parsed:
+    """The quote of each token that was asked for, from the deepest pool that `read` finds for it in a row.
+
+    A token one of whose rows cannot be read is refused by itself; one without a pool is missing.
+    """
+    quotes: list[Quote] = []
+    refusals: list[Refusal] = []
+    missing: list[str] = []
+    for symbol, leg in request.wanted().items():
+        try:
+            told = [pool for row in rows if (pool := read(symbol, row)) is not None]
+        except BadRow as bad:
+            refusals.append(Refusal(symbol, bad.reason, bad.detail))
+            continue
+        found = deepest_quote(leg, told, received_at)
+        if found is None:
+            missing.append(symbol)
+        else:
+            quotes.append(found)
+    return Parsed(tuple(quotes), (), tuple(refusals), tuple(missing))
