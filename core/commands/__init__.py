@@ -1,0 +1,1 @@
+"""Groups of subcommands of the `chrono` command, one module a group."""
