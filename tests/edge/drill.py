@@ -33,6 +33,7 @@ from chrono.feeds import LEGS
 from core.keys import LocalSigner
 from core.simulator.faults import FaultBoard, parse_fault
 from infra.edge.prepare import Prepared, prepare
+from station.config import SLOTS
 from tests.databases import fresh_database
 from tests.databases import serving as serving_database
 from tests.edge.workerd import PATIENCE_S, Workerd, running
@@ -77,7 +78,7 @@ class Door:
         if answer.status_code == 200:
             batch = decode(asked.body)
             self.last = asked.body
-            self.sequences.setdefault((batch.key_id, batch.sequence % 64), []).append(batch.sequence)
+            self.sequences.setdefault((batch.key_id, batch.sequence % SLOTS), []).append(batch.sequence)
         return response(answer.content, answer.status_code)
 
 
