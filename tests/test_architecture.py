@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "chrono",
         "core.aggregation",
         "core.columns",
+        "core.net",
         "core.ports",
         "core.storage",
         "core.ftso",
