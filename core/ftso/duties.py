@@ -86,8 +86,8 @@ _NOTHING: Final = EpochFacts()
 class Standing:
     """Where a voter stands: who it is, the present reward epoch, what the chain shows, what it did itself.
 
-    `claimed` are reward epochs with nothing left to claim. A duty in `rests` is not tried before that time.
-    `preregisters` and `claims` say whether the voter does these at all.
+    `does` are the duties that it takes on. `claimed` are reward epochs with nothing left to claim. A duty in
+    `rests` is not tried before that time.
     """
 
     voter: Address
@@ -96,8 +96,7 @@ class Standing:
     facts: Mapping[RewardEpochId, EpochFacts]
     claimed: frozenset[RewardEpochId] = frozenset()
     rests: Mapping[Owed, float] = field(default_factory=lambda: MappingProxyType({}))
-    preregisters: bool = True
-    claims: bool = False
+    does: frozenset[Duty] = frozenset(Duty)
 
     def of(self, reward_epoch: int) -> EpochFacts:
         """What is known of a reward epoch; nothing is as good as unknown."""
@@ -154,8 +153,7 @@ def _open(standing: Standing) -> Iterator[Owed]:
                 facts.policy is not None and not facts.policy_vote.settled and standing.votes_in(number - 1)
             ),
             Duty.PREREGISTER: (
-                standing.preregisters
-                and not facts.registration_opened
+                not facts.registration_opened
                 and facts.policy is None
                 and standing.voter in standing.of(standing.present).registered
             ),
@@ -168,9 +166,9 @@ def _open(standing: Standing) -> Iterator[Owed]:
                 and facts.rewards is None
                 and standing.votes_in(number)
             ),
-            Duty.CLAIM: standing.claims and facts.rewards is not None,
+            Duty.CLAIM: facts.rewards is not None,
         }[owed.duty]
-        if is_open:
+        if is_open and owed.duty in standing.does:
             yield owed
 
 

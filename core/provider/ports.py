@@ -17,6 +17,7 @@ from core.ftso.duties import EpochFacts, Owed
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
 from core.ftso.protocol_message import ProtocolMessage
 from core.ftso.reveal import Reveal
+from core.ftso.reward_data import RewardData
 from core.ftso.round import Record
 from core.ftso.signatures import Signature
 from core.ftso.submissions import Submission
@@ -211,6 +212,9 @@ class System(Protocol):
         """What a claim would pay now, in wei. Raises Refused or ChainUnavailable."""
         ...
 
+
+RewardSource = Callable[[RewardEpochId], Awaitable[RewardData | None]]
+"""The published rewards of a reward epoch, checked in themselves; None while there are none."""
 
 FeedValues = Callable[[VotingRoundId, float], Awaitable[Mapping[str, float]]]
 """US dollars by feed name for a round, the same on every repeat; a feed without a price is absent."""
