@@ -81,7 +81,8 @@ def write_our_keys(folder: Path) -> Mapping[str, str]:
     """Our keys as files that only we can read; the settings that name them."""
     folder.mkdir(parents=True, exist_ok=True)
     named = {}
-    for role, key in zip(("signing_policy", "submit", "submit_signatures", "claim"), OURS.secrets(), strict=True):
+    roles = ("signing_policy", "submit", "submit_signatures", "claim")
+    for role, key in zip(roles, OURS.secrets(), strict=True):
         path = folder / f"local-{role}.key"
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(key.hex() + "\n")

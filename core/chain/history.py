@@ -127,6 +127,7 @@ class _Gathered:
     def __init__(self) -> None:
         self._policy: PolicyInitialized | None = None
         self._by_voter: dict[Address, Registration] = {}
+        self._weights: dict[Address, int] = {}
         self._inflation: list[Feed] = []
         self._community: list[CommunityOffer] = []
         self._closed = False
@@ -139,9 +140,8 @@ class _Gathered:
                 self._by_voter[event.voter] = Registration(
                     event.voter, event.signing_policy, event.submit, event.submit_signatures, 0
                 )
-            case VoterInformed() if event.voter in self._by_voter:
-                known = self._by_voter[event.voter]
-                self._by_voter[event.voter] = replace(known, capped_weight=event.capped_weight)
+            case VoterInformed():  # stands before the registration that it belongs to
+                self._weights[event.voter] = event.capped_weight
             case InflationOffered() if not self._closed:
                 self._inflation += event.feeds
             case CommunityOffered() if not self._closed:
@@ -155,5 +155,8 @@ class _Gathered:
         if self._policy is None:
             return None
         feeds = canonical_feed_order(self._inflation, self._community)
-        by_signer = {each.signing_policy: each for each in self._by_voter.values()}
+        by_signer = {
+            each.signing_policy: replace(each, capped_weight=self._weights.get(each.voter, 0))
+            for each in self._by_voter.values()
+        }
         return in_policy_order(self._policy.policy, by_signer, feeds) if feeds else None

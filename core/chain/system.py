@@ -77,9 +77,9 @@ class EvmSystem:
         """See System."""
         account, to = self._account_for(owed.duty), self._contract(_CONTRACTS[owed.duty])
         tried = {"from": account.address.text, "to": to.text, "data": "0x" + calldata.hex()}
-        gas = int(await self._asked("eth_estimateGas", tried), 16)
+        gas = int(await self._asked("eth_estimateGas", tried, "latest"), 16)
         try:
-            await account.want(Wish(owed, to, calldata, int(gas * GAS_MARGIN)), at)
+            await account.want(Wish(owed, to, calldata, int(gas * GAS_MARGIN), must_succeed=True), at)
         except RpcRefusal as error:
             raise ChainUnavailable(str(error)) from error
 
