@@ -79,6 +79,8 @@ ROOTS = (
     "core.simulation",
     "core.provide",
     "core.doctor",
+    "core.claim",
+    "core.epoch_check",
     "core.local_chain",
 )
 

@@ -75,6 +75,11 @@ class RegistrationOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochStarted:
+    reward_epoch: RewardEpochId
+
+
+@dataclass(frozen=True, slots=True)
 class VoterPreRegistered:
     reward_epoch: RewardEpochId
     voter: Address
@@ -105,6 +110,7 @@ Event: TypeAlias = (
     | CommunityOffered
     | OffersClosed
     | RegistrationOpened
+    | EpochStarted
     | VoterPreRegistered
     | UptimeVoteOpened
     | VoteCast
@@ -159,6 +165,10 @@ def _closed(topics: Sequence[bytes], _: bytes) -> Event:
 
 def _opened(topics: Sequence[bytes], _: bytes) -> Event:
     return RegistrationOpened(RewardEpochId(_number(topics[1])))
+
+
+def _started(topics: Sequence[bytes], _: bytes) -> Event:
+    return EpochStarted(RewardEpochId(_number(topics[1])))
 
 
 def _preregistered(topics: Sequence[bytes], _: bytes) -> Event:
@@ -236,6 +246,7 @@ _DECODERS: Final[Mapping[bytes, tuple[str, _Decoder]]] = {
             _community,
         ),
         ("FlareSystemsManager", "RandomAcquisitionStarted(uint24,uint64)", _closed),
+        ("FlareSystemsManager", "RewardEpochStarted(uint24,uint32,uint64)", _started),
         ("FlareSystemsManager", "VotePowerBlockSelected(uint24,uint64,uint64)", _opened),
         (
             "FlareSystemsManager",

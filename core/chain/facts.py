@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from core.chain.events import (
+    EpochStarted,
     Event,
     PolicyInitialized,
     RegistrationOpened,
@@ -20,34 +21,26 @@ from core.chain.events import (
 from core.ftso.duties import Duty, EpochFacts, Vote
 from core.ftso.identities import RewardEpochId
 
+Told = EpochStarted | RegistrationOpened | UptimeVoteOpened | VoteCast | VoterPreRegistered | VoterRegistered
+
 
 def facts_of(events: Iterable[Event]) -> dict[RewardEpochId, EpochFacts]:
     """The facts that the events amount to."""
     found: dict[RewardEpochId, EpochFacts] = {}
     for event in events:
-        match event:
-            case PolicyInitialized():
-                number = event.policy.reward_epoch
-                found[number] = replace(found.get(number, EpochFacts()), policy=event.policy)
-            case (
-                RegistrationOpened()
-                | UptimeVoteOpened()
-                | VoteCast()
-                | VoterPreRegistered()
-                | VoterRegistered()
-            ):
-                number = event.reward_epoch
-                found[number] = _with(found.get(number, EpochFacts()), event)
-            case _:
-                pass
+        if isinstance(event, PolicyInitialized):
+            number = event.policy.reward_epoch
+            found[number] = replace(found.get(number, EpochFacts()), policy=event.policy)
+        elif isinstance(event, Told):
+            number = event.reward_epoch
+            found[number] = _with(found.get(number, EpochFacts()), event)
     return found
 
 
-def _with(
-    facts: EpochFacts,
-    event: RegistrationOpened | UptimeVoteOpened | VoteCast | VoterPreRegistered | VoterRegistered,
-) -> EpochFacts:
+def _with(facts: EpochFacts, event: Told) -> EpochFacts:
     match event:
+        case EpochStarted():
+            return replace(facts, started=True)
         case RegistrationOpened():
             return replace(facts, registration_opened=True)
         case UptimeVoteOpened():

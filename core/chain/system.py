@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
 
 from core.chain.account import Account, Wish
 from core.chain.contracts import call
@@ -73,6 +72,23 @@ class EvmSystem:
         data = selector("getDelegationAddressOf(address)") + encode(("address",), (voter.text,))
         return frozenset({await self._address("EntityManager", data)})
 
+    async def addresses_of(self, voter: Address) -> tuple[Address, Address, Address]:
+        """The voter's submit, submitSignatures and signing policy addresses, as they are now."""
+        data = selector("getVoterAddresses(address)") + encode(("address",), (voter.text,))
+        raw = await self._read("EntityManager", data)
+        submit, submit_signatures, signing_policy = decode(("address", "address", "address"), raw)
+        return Address.of(submit), Address.of(submit_signatures), Address.of(signing_policy)
+
+    async def claimable_epochs(self) -> range:
+        """The reward epochs whose rewards are signed and not expired. Raises ChainUnavailable."""
+        to = self._contract("RewardManager")
+        try:
+            raw = await call(self._endpoints, to, selector("getRewardEpochIdsWithClaimableRewards()"))
+        except RpcRefusal:
+            return range(0)
+        first, last = decode(("uint24", "uint24"), raw)
+        return range(first, last + 1)
+
     async def call(self, owed: Owed, calldata: bytes, at: float) -> None:
         """See System."""
         account, to = self._account_for(owed.duty), self._contract(_CONTRACTS[owed.duty])
@@ -97,11 +113,14 @@ class EvmSystem:
             raise Refused(error.message) from error
 
     async def _address(self, contract: str, data: bytes) -> Address:
-        try:
-            (found,) = decode(("address",), await call(self._endpoints, self._contract(contract), data))
-        except (RpcRefusal, DecodingError) as error:
-            raise ChainUnavailable(f"{contract}: {error}") from error
+        (found,) = decode(("address",), await self._read(contract, data))
         return Address.of(found)
+
+    async def _read(self, contract: str, data: bytes) -> bytes:
+        try:
+            return await call(self._endpoints, self._contract(contract), data)
+        except RpcRefusal as error:
+            raise ChainUnavailable(f"{contract}: {error}") from error
 
     def _contract(self, name: str) -> Address:
         if name not in self._contracts:

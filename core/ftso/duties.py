@@ -68,6 +68,7 @@ class EpochFacts:
     `preregistered` and `registered` are voters. `rewards` is the rewards hash, once weight enough signed it.
     """
 
+    started: bool = False
     preregistered: frozenset[Address] = frozenset()
     registration_opened: bool = False
     registered: frozenset[Address] = frozenset()
@@ -153,7 +154,8 @@ def _open(standing: Standing) -> Iterator[Owed]:
                 facts.policy is not None and not facts.policy_vote.settled and standing.votes_in(number - 1)
             ),
             Duty.PREREGISTER: (
-                not facts.registration_opened
+                standing.of(standing.present).started
+                and not facts.registration_opened
                 and facts.policy is None
                 and standing.voter in standing.of(standing.present).registered
             ),

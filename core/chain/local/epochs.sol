@@ -382,10 +382,11 @@ contract RewardManager is Operated {
     function rewardManagerId() external view returns (uint256) { return block.chainid; }
 
     function getRewardEpochIdsWithClaimableRewards() external view returns (uint24 first, uint24 last) {
-        for (uint24 id = manager.getCurrentRewardEpochId(); id > 0 && first + 25 > last; id--) {
-            if (manager.rewardsHash(id - 1) == 0) continue;
-            if (last == 0) last = id - 1;
-            first = id - 1;
+        uint24 id = manager.getCurrentRewardEpochId();
+        for (uint256 back = 0; back < 25 && id > 0; back++) {
+            if (manager.rewardsHash(--id) == 0) continue;
+            if (last == 0) last = id;
+            first = id;
         }
         require(last != 0, "no epoch with claimable rewards");
     }
