@@ -77,7 +77,7 @@ class EpochDuties:
         self._rewards, self._recipient, self._does = rewards, recipient, does
         self._voter: Address | None = None
         self._records: dict[Owed, Record] = {}
-        self._closed: frozenset[Owed] = frozenset()
+        self._closed: frozenset[Owed] | None = None
         self._claimed: set[RewardEpochId] = set()
         self._rests: dict[Owed, float] = {}
         self._failures: dict[Owed, int] = {}
@@ -127,16 +127,21 @@ class EpochDuties:
         )
 
     async def _close(self, agenda: DutyAgenda, at: float) -> None:
-        """Take down what the chain shows as done, and what nobody can do any more, each once."""
+        """Take down what the chain shows as done, and what nobody can do any more, each once.
+
+        What others did for us before this instance looked is no news.
+        """
+        closed = frozenset(agenda.done) if self._closed is None else self._closed
         for owed in agenda.done:
-            if owed not in self._closed and self._progress(owed) is not Progress.CONFIRMED:
-                record = self._records.get(owed)
-                if record is not None:
-                    await self._note(owed, Record(Progress.CONFIRMED, at, record.content))
-                log.info("duty_done", duty=owed.duty, reward_epoch=owed.reward_epoch, ours=record is not None)
+            record = self._records.get(owed)
+            ours = record is not None and record.progress is Progress.ATTEMPTED
+            if record is not None and ours:
+                await self._note(owed, Record(Progress.CONFIRMED, at, record.content))
+            if ours or (record is None and owed not in closed):
+                log.info("duty_done", duty=owed.duty, reward_epoch=owed.reward_epoch, ours=ours)
                 self._metrics.duties.labels(owed.duty, "done").inc()
         for owed in agenda.missed:
-            if owed not in self._closed:
+            if owed not in closed:
                 log.error("duty_missed", duty=owed.duty, reward_epoch=owed.reward_epoch)
                 self._metrics.duties.labels(owed.duty, "missed").inc()
         self._closed = frozenset((*agenda.done, *agenda.missed))
@@ -240,10 +245,6 @@ class EpochDuties:
     async def _send(self, owed: Owed, calldata: bytes, at: float) -> None:
         await self._system.call(owed, calldata, at)
         log.info("duty_sent", duty=owed.duty, reward_epoch=owed.reward_epoch, size=len(calldata))
-
-    def _progress(self, owed: Owed) -> Progress:
-        known = self._records.get(owed)
-        return Progress.NONE if known is None else known.progress
 
 
 def _recent(owed: Owed, present: RewardEpochId) -> bool:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from core.chain.local.deploy import LocalVoter
 from core.chain.local.rewards import local_rewards
+from core.ftso.duties import Duty
 from core.ftso.epochs import local
 from core.ftso.hashing import keccak
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
@@ -26,6 +27,7 @@ from core.provider.reward_source import FILE, PublishedRewards
 from tests.chain.stage import GENESIS, Stage, open_stage
 from tests.chain.witness import judge
 from tests.fakes.ledgers import FakeLedgers
+from tests.processes import run_chrono
 
 ROUNDS = 5
 FIRST_EPOCH = 1
@@ -45,6 +47,7 @@ class Life:
     ledgers: FakeLedgers
     rewards: Path
     client: httpx.AsyncClient
+    does: frozenset[Duty] = frozenset(Duty)
     metrics: ProviderMetrics = field(init=False)
     provider: Provider = field(init=False)
     duties: EpochDuties = field(init=False)
@@ -69,6 +72,7 @@ class Life:
             metrics=self.metrics,
             rewards=PublishedRewards(str(self.rewards), self.client),
             recipient=self.recipient,
+            does=self.does,
         )
         await self.provider.restore(at)
         await self.duties.restore(at)
@@ -89,6 +93,8 @@ async def test_four_providers_register_sign_and_are_paid_over_whole_reward_epoch
         await stage.contracts.turn_over_by_itself(NETWORK, preparation_s=25, registration_s=6, uptime_s=4)
         ledgers = FakeLedgers()
         lives = [Life(stage, voter, ledgers, tmp_path, client) for voter in stage.voters]
+        lives[1] = late = replace(lives[1], does=frozenset(Duty) - {Duty.PREREGISTER})
+        by_hand = lives[-1] = replace(lives[-1], does=frozenset(Duty) - {Duty.CLAIM})
         first, last = FIRST_EPOCH * ROUNDS, (FIRST_EPOCH + EPOCHS) * ROUNDS
         start, end = (NETWORK.start_of(VotingRoundId(number)) for number in (first, last + 3))
         for life in lives:
@@ -102,7 +108,45 @@ async def test_four_providers_register_sign_and_are_paid_over_whole_reward_epoch
             for life in lives:
                 await life.turn(at)
             await stage.mine(at)
-        await judged(stage, ledgers, lives, range(first, last))
+        await claimed_by_hand(by_hand, tmp_path)
+        await judged(stage, ledgers, lives, late.voter, range(first, last))
+
+
+async def claimed_by_hand(life: Life, folder: Path) -> None:
+    """Look with the doctor, list, claim, and look again, as an operator does."""
+    secrets = dict(
+        zip(("signing_policy", "submit", "submit_signatures", "claim"), life.voter.secrets(), strict=True)
+    )
+    settings = {
+        "CHRONO_NETWORK": "local",
+        "CHRONO_LOCAL_FIRST_ROUND_AT": str(NETWORK.first_round_at),
+        "CHRONO_RPC_URLS": ",".join(life.stage.scene.urls),
+        "CHRONO_REWARDS_URL": str(folder),
+        "CHRONO_CLAIM_RECIPIENT": life.recipient.text,
+    }
+    for role, secret in secrets.items():
+        path = folder / f"{role}.key"
+        path.touch(mode=0o600)
+        path.write_text(secret.hex())
+        settings[f"CHRONO_{role.upper()}_KEY_FILE"] = str(path)
+    await life.stage.endpoints.ask("evm_setAutomine", True)
+    owed = sum(
+        each.claim.amount
+        for number in range(FIRST_EPOCH, FIRST_EPOCH + EPOCHS)
+        for each in local_rewards(RewardEpochId(number), life.stage.voters, NETWORK).claims_for(
+            life.voter.identity.address, [life.voter.delegation]
+        )
+    )
+    told = f"{owed / 10**18:,.6f} to claim from {EPOCHS} reward epochs"
+    _, doctor = await run_chrono(folder, "provider", "doctor", **settings)
+    assert f"all addresses are those of voter {life.voter.identity.address.text}" in doctor
+    assert "unclaimed: `chrono provider claim`" in doctor
+    code, listed = await run_chrono(folder, "provider", "claim", "--dry-run", **settings)
+    assert (code, told in listed) == (0, True), listed
+    code, claimed = await run_chrono(folder, "provider", "claim", **settings)
+    assert (code, claimed.count(": claimed ")) == (0, EPOCHS), claimed
+    code, again = await run_chrono(folder, "provider", "claim", **settings)
+    assert (code, again.count("claimed already")) == (0, EPOCHS), again
 
 
 def publish(stage: Stage, folder: Path, number: int) -> None:
@@ -112,7 +156,9 @@ def publish(stage: Stage, folder: Path, number: int) -> None:
     place.joinpath(FILE).write_bytes(local_rewards(RewardEpochId(number), stage.voters, NETWORK).encode())
 
 
-async def judged(stage: Stage, ledgers: FakeLedgers, lives: list[Life], rounds: range) -> None:
+async def judged(
+    stage: Stage, ledgers: FakeLedgers, lives: list[Life], late: LocalVoter, rounds: range
+) -> None:
     reader = await stage.reader()
     verdict = judge(reader, NETWORK, stage.voters, rounds, len(stage.feeds))
     assert verdict.clean
@@ -125,7 +171,8 @@ async def judged(stage: Stage, ledgers: FakeLedgers, lives: list[Life], rounds: 
     paid = dict.fromkeys(everybody, 0)
     for number in map(RewardEpochId, range(FIRST_EPOCH, FIRST_EPOCH + EPOCHS)):
         following, data = facts[RewardEpochId(number + 1)], local_rewards(number, stage.voters, NETWORK)
-        assert following.preregistered == following.registered == everybody
+        assert following.registered == everybody
+        assert following.preregistered == everybody - {late.identity.address}
         assert following.policy_vote.settled
         assert following.policy_vote.signers <= signers
         assert facts[number].uptime_vote.settled
