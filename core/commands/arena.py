@@ -121,13 +121,14 @@ def _show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, p
     rewards = sorted(row["reward_per_weight"] for row in crowd if row["feed"] == ALL)
     hits = sorted(row["primary_hit_rate"] for row in crowd if row["feed"] == ALL)
     place = len(rewards) * 3 // 4
-    out.print(
+    words = (
         f"\n{len(rewards)} opponents among themselves: three in four hit the primary band in at most "
-        f"{hits[place]:.1%} and earn at most {rewards[place]:.3f}.\nplan {plan.digest}, seed {plan.seed}, "
-        f"{rows[0]['n_rounds']} rounds of {len(plan.feeds)} feeds; rank is among the opponents, 1 is best.",
-        highlight=False,
-        soft_wrap=True,
+        f"{hits[place]:.1%} and earn at most {rewards[place]:.3f}.",
+        "Reward is for each unit of weight; ppm is the median distance to the round's median; rank is among "
+        "the opponents, 1 is best.",
+        f"Plan {plan.digest}, seed {plan.seed}, {rows[0]['n_rounds']} rounds of {len(plan.feeds)} feeds.",
     )
+    out.print("\n".join(words), highlight=False, soft_wrap=True)
     if plots is not None:
         from core.forge.plots import draw_plots
 
@@ -152,6 +153,12 @@ def _show_hidden(plan: Plan, name: str, recording: Recording | None, json_file: 
         worst = f"{row['worst_day_points']:+.1f}" if "worst_day_points" in row else "-"
         table.add_row(row["estimator"], row["feed"], str(row["all_moments"]), *told, worst)
     out.print(table)
+    out.print(
+        "\nShares of moments within 5 and 50 bps of the hidden price, calm and all; worst day: points above "
+        "the plain median's share within 5 bps on the worst day.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
