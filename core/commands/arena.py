@@ -66,7 +66,7 @@ def arena(
     from core.forge.engines import DaskEngine, Engine, LocalEngine
     from core.forge.recordings import read_recording
 
-    wishes = Wishes(seed, _words(feeds), rounds, quick, _words(entrants))
+    wishes = Wishes(seed, words(feeds), rounds, quick, words(entrants))
     recording = None if data == SIMULATED else read_recording(Path(data))
     plan = plan_simulated(wishes) if recording is None else plan_recorded(wishes, data, recording)
     if leave_out is not None:
@@ -78,10 +78,11 @@ def arena(
         chosen: Engine = DaskEngine(cluster)
     else:
         chosen = LocalEngine(workers or os.cpu_count() or 1)
-    _show_arena(plan, _played(plan, chosen, resume), json_file, plots)
+    show_arena(plan, _played(plan, chosen, resume), json_file, plots)
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
+    """The words of an option that takes several by comma."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
@@ -103,7 +104,8 @@ def _played(plan: Plan, engine: Any, resume: Path | None) -> list[Result]:
     return [Result.from_bytes(kept.played[segment.index]) for segment in plan.segments]
 
 
-def _show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, plots: Path | None) -> None:
+def show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, plots: Path | None) -> None:
+    """Print a run's table; write its rows and draw its plots where that is asked for."""
     from core.forge.rows import ALL, crowd_rows, entrant_rows
 
     rows, crowd = entrant_rows(plan, results), crowd_rows(plan, results)
@@ -121,14 +123,14 @@ def _show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, p
     rewards = sorted(row["reward_per_weight"] for row in crowd if row["feed"] == ALL)
     hits = sorted(row["primary_hit_rate"] for row in crowd if row["feed"] == ALL)
     place = len(rewards) * 3 // 4
-    words = (
+    told = (
         f"\n{len(rewards)} opponents among themselves: three in four hit the primary band in at most "
         f"{hits[place]:.1%} and earn at most {rewards[place]:.3f}.",
         "Reward is for each unit of weight; ppm is the median distance to the round's median; rank is among "
         "the opponents, 1 is best.",
         f"Plan {plan.digest}, seed {plan.seed}, {rows[0]['n_rounds']} rounds of {len(plan.feeds)} feeds.",
     )
-    out.print("\n".join(words), highlight=False, soft_wrap=True)
+    out.print("\n".join(told), highlight=False, soft_wrap=True)
     if plots is not None:
         from core.forge.plots import draw_plots
 

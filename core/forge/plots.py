@@ -30,6 +30,7 @@ def draw_plots(folder: Path, plan: Plan, results: Sequence[Result]) -> list[Path
         ("calibration", _calibration),
         ("error-by-volatility", _by_volatility),
         ("reward-by-feed", _by_feed),
+        ("venues", _by_venue),
     ):
         figure = Figure(figsize=(8, 5), layout="constrained")
         FigureCanvasAgg(figure)
@@ -95,3 +96,28 @@ def _by_feed(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[
     axes.set_xticks(feeds + 0.4, [name.partition("/")[0] for name in plan.feeds], rotation=90)
     axes.set(ylabel="reward for each unit of weight", title="What each feed pays")
     axes.legend(fontsize="small")
+
+
+def _by_venue(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
+    """How far each venue was from the round's median: whom the median follows."""
+    names = list(dict.fromkeys(name for result in results for name in result.venues))
+    spread = {name: _venue_errors(results, name) for name in names}
+    known = sorted((name for name in names if spread[name].size), key=lambda name: np.median(spread[name]))
+    axes.barh(known, [np.median(spread[name]) for name in known], color="tab:blue")
+    best = plan.entrants[chosen[0]]
+    mine = np.abs(np.concatenate([result.distance_ppm[chosen[0]].ravel() for result in results]))
+    axes.axvline(np.nanmedian(mine), color="tab:red", label=best)
+    axes.set(
+        xlabel="median distance to the round's median, ppm", title="Attribution: whom the median follows"
+    )
+    axes.legend()
+
+
+def _venue_errors(results: Sequence[Result], name: str) -> Any:
+    parts = [
+        np.abs(result.venue_distance_ppm[result.venues.index(name)].ravel())
+        for result in results
+        if name in result.venues
+    ]
+    joined = np.concatenate(parts)
+    return joined[~np.isnan(joined)]

@@ -4,7 +4,7 @@ Knows assets, venues and regimes. The same seed, segment and feeds give the same
 named where it is made:
 
 - one efficient price an asset, with a market factor, volatility that clusters, and jumps (`_efficient`);
-- stablecoins that drift, and on a depeg segment break (`_pegs`);
+- stablecoins that drift, and on a depeg segment break (`_pegs`), when venues disagree more (`_apart`);
 - per venue: a lag towards the efficient price, a bias, noise that fades, a spread, a tick size, quiet legs
   that stand for seconds, and trades at the book's sides (`_play`);
 - pairs that are called USD and move like USDT pairs (`_Legs.hidden`);
@@ -35,6 +35,10 @@ _SEGMENT_ROUNDS: Final = 10_000
 _FINE_FROM_S: Final = 57.0
 _FINE_S: Final = 0.25
 _COARSE_S: Final = 3.0
+_PEG_REACH: Final = 0.05  # a log price that begins so near to a dollar's is a stablecoin's
+_PEG_STEADY: Final = 1e-3
+_APART: Final = 250.0
+_APART_MAX: Final = 12.0
 _RENAMED: Final = {"GRAM": "TON"}
 _COINS: Final = ("USDT", "USDC", "USDS")
 
@@ -297,6 +301,15 @@ def _outages(times: Floats, venues: int, regime: Regime, rng: np.random.Generato
     return silent, stuck
 
 
+def _apart(price: Floats, legs: _Legs) -> Floats:
+    """[T, L]: how many times more venues disagree about a leg, the farther one of its stablecoins is off."""
+    pegged = np.array([abs(level) < _PEG_REACH for level in price[0]])
+    quoted = legs.quote >= 0
+    off = np.where(quoted, np.abs(price[:, legs.quote]), 0.0)
+    off = np.maximum(off, np.where(pegged[legs.base], np.abs(price[:, legs.base]), 0.0))
+    return 1.0 + np.minimum(_APART * np.maximum(off - _PEG_STEADY, 0.0), _APART_MAX)
+
+
 def _play(
     times: Floats, price: Floats, legs: _Legs, *, stuck: Bools, regime: Regime, rng: np.random.Generator
 ) -> _Shown:
@@ -311,12 +324,13 @@ def _play(
     last, last_at = shown.copy(), told.copy()
     near = 1.5 * legs.half_spread * regime.spread
     mean_size = legs.volume * legs.trade_s / _DAY_S
+    apart = _apart(price, legs)
     for row, seconds in enumerate(step.tolist()):
         thought += (worth[row] - thought) * -np.expm1(-seconds / legs.lag_s)
         fade = np.exp(-seconds / 12.0)
         luck = rng.random((3, count))
         noise = noise * fade + rng.standard_normal(count) * legs.noise * np.sqrt(1 - fade**2)
-        meant = thought + noise + legs.bias
+        meant = thought + (noise + legs.bias) * apart[row]
         speaks = ~stuck[row, legs.venue]
         moves = speaks & ((luck[0] < -np.expm1(-seconds / legs.period_s)) | (np.abs(meant - shown) > near))
         shown, told = np.where(moves, meant, shown), np.where(moves, times[row], told)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -150,3 +154,26 @@ def test_results_survive_their_bytes() -> None:
     assert again.regime == result.regime
     np.testing.assert_array_equal(again.distance_ppm, result.distance_ppm)
     assert play_here(small_plan(), small_plan().segments[0]) == result.to_bytes()
+
+
+def test_a_run_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tmp_path: Path) -> None:
+    whole, kept, resumed = (tmp_path / name for name in ("whole.json", "kept.jsonl", "resumed.json"))
+    words = ["-m", "core", "arena", "--quick", "--feeds", "XRP", "--rounds", "300", "--workers", "1"]
+    words += ["--entrants", "median"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.Popen(
+        [sys.executable, *words, "--resume", str(kept)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while killed.poll() is None and not (kept.exists() and kept.stat().st_size):
+        with suppress(subprocess.TimeoutExpired):
+            killed.wait(0.02)
+    killed.kill()
+    killed.wait()
+    runner = CliRunner()
+    taken_up = runner.invoke(app, [*words[2:], "--resume", str(kept), "--json", str(resumed)])
+    assert taken_up.exit_code == 0, taken_up.output
+    assert runner.invoke(app, [*words[2:], "--json", str(whole)]).exit_code == 0
+    assert resumed.read_bytes() == whole.read_bytes()
