@@ -111,9 +111,7 @@ def show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, pl
     rows, crowd = entrant_rows(plan, results), crowd_rows(plan, results)
     if json_file is not None:
         write_rows(json_file, [*rows, *crowd])
-    table = _table(
-        "estimator", "primary", "secondary", "0.5 %", "reward/weight", "95 %", "median ppm", "rank"
-    )
+    table = _table("estimator", "primary", "second.", "0.5 %", "reward", "95 %", "ppm", "rank")
     whole = [row for row in rows if row["feed"] == ALL]
     for row in sorted(whole, key=lambda row: -row["reward_per_weight"]):
         low, high = row["reward_per_weight_ci"]
@@ -143,12 +141,10 @@ def _show_hidden(plan: Plan, name: str, recording: Recording | None, json_file: 
     from core.forge.hidden_markets import compare_recorded, compare_simulated
 
     parts = compare_simulated(plan, name) if recording is None else compare_recorded(plan, name, recording)
-    rows = hidden_rows(plan.entrants, list(parts))
+    rows = hidden_rows(plan.entrants, plan.feeds, list(parts))
     if json_file is not None:
         write_rows(json_file, rows)
-    table = _table(
-        "estimator", "feed", "moments", "calm 5 bps", "calm 50", "all 5 bps", "all 50", "worst day"
-    )
+    table = _table("estimator", "feed", "n", "calm 5", "calm 50", "all 5", "all 50", "worst day")
     for row in sorted(rows, key=lambda row: (row["feed"], -row["all_within_5_bps"])):
         shares = [row[f"{part}_within_{near}_bps"] for part in ("calm", "all") for near in (5, 50)]
         told = ["-" if share is None else f"{share:.1%}" for share in shares]

@@ -99,25 +99,29 @@ def _by_feed(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[
 
 
 def _by_venue(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
-    """How far each venue was from the round's median: whom the median follows."""
+    """How far each venue was from the round's median, in feeds' middle distances: whom the median follows."""
     names = list(dict.fromkeys(name for result in results for name in result.venues))
-    spread = {name: _venue_errors(results, name) for name in names}
-    known = sorted((name for name in names if spread[name].size), key=lambda name: np.median(spread[name]))
-    axes.barh(known, [np.median(spread[name]) for name in known], color="tab:blue")
-    best = plan.entrants[chosen[0]]
-    mine = np.abs(np.concatenate([result.distance_ppm[chosen[0]].ravel() for result in results]))
-    axes.axvline(np.nanmedian(mine), color="tab:red", label=best)
-    axes.set(
-        xlabel="median distance to the round's median, ppm", title="Attribution: whom the median follows"
+    by_feed = np.array([_venue_errors(results, name, len(plan.feeds)) for name in names])
+    middle = np.nanmedian(by_feed, axis=0)
+    relative = {name: np.nanmean(errors / middle) for name, errors in zip(names, by_feed, strict=True)}
+    known = sorted(relative, key=lambda name: -relative[name])
+    axes.barh(known, [relative[name] for name in known], color="tab:blue")
+    live = np.abs(np.concatenate([result.distance_ppm[chosen[0]] for result in results]))
+    axes.axvline(
+        np.mean(np.nanmedian(live, axis=0) / middle), color="tab:red", label=plan.entrants[chosen[0]]
     )
+    axes.set(xlabel="distance to the round's median; 1 is the middle venue of each feed")
+    axes.set_title("Attribution: whom the median follows")
     axes.legend()
 
 
-def _venue_errors(results: Sequence[Result], name: str) -> Any:
+def _venue_errors(results: Sequence[Result], name: str, feeds: int) -> Any:
+    """The median distance of a venue by feed, NaN where it has no market."""
     parts = [
-        np.abs(result.venue_distance_ppm[result.venues.index(name)].ravel())
+        np.abs(result.venue_distance_ppm[result.venues.index(name)])
         for result in results
         if name in result.venues
     ]
     joined = np.concatenate(parts)
-    return joined[~np.isnan(joined)]
+    listed = ~np.isnan(joined).all(axis=0)
+    return np.array([np.nanmedian(joined[:, feed]) if listed[feed] else np.nan for feed in range(feeds)])

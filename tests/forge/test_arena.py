@@ -158,7 +158,7 @@ def test_results_survive_their_bytes() -> None:
 
 def test_a_run_that_was_killed_ends_with_the_same_bytes_as_one_that_was_not(tmp_path: Path) -> None:
     whole, kept, resumed = (tmp_path / name for name in ("whole.json", "kept.jsonl", "resumed.json"))
-    words = ["-m", "core", "arena", "--quick", "--feeds", "XRP", "--rounds", "300", "--workers", "1"]
+    words = ["-m", "core", "arena", "--quick", "--feeds", "XRP", "--rounds", "200", "--workers", "1"]
     words += ["--entrants", "median"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.Popen(

@@ -108,7 +108,7 @@ def _table(legs: tuple[str, ...]) -> list[int]:
 
 def test_estimates_are_compared_with_the_venue_that_was_hidden(recording: Recording) -> None:
     plan = plan_recorded(Wishes(rounds=20, entrants=("median", "median-at-par")), "x", recording)
-    rows = hidden_rows(plan.entrants, list(compare_recorded(plan, "coinbase", recording)))
+    rows = hidden_rows(plan.entrants, plan.feeds, list(compare_recorded(plan, "coinbase", recording)))
     plain, par = rows
     assert (plain["feed"], plain["all_within_5_bps"]) == ("BTC/USD", 1.0)
     assert par["all_within_5_bps"] <= plain["all_within_5_bps"]
@@ -122,7 +122,7 @@ def test_a_venue_that_is_not_there_cannot_be_hidden(recording: Recording) -> Non
 
 def test_a_venue_of_a_made_market_can_be_hidden_too() -> None:
     plan = small_plan(rounds=12, entrants=("chrono", "median"))
-    rows = hidden_rows(plan.entrants, list(compare_simulated(plan, "coinbase")))
+    rows = hidden_rows(plan.entrants, plan.feeds, list(compare_simulated(plan, "coinbase")))
     assert {row["estimator"] for row in rows} == {"chrono", "median"}
     assert all(row["all_within_50_bps"] > 0.5 for row in rows)
 
@@ -134,7 +134,7 @@ def test_the_plain_median_comes_as_near_to_coinbase_as_it_did_when_it_was_record
     recorded = read_recording(_CANDLES)
     wishes = Wishes(feeds=("BTC",), entrants=("median", "median-at-par"))
     plan = plan_recorded(wishes, str(_CANDLES), recorded)
-    rows = hidden_rows(plan.entrants, list(compare_recorded(plan, "coinbase", recorded)))
+    rows = hidden_rows(plan.entrants, plan.feeds, list(compare_recorded(plan, "coinbase", recorded)))
     shares = {row["estimator"]: row["calm_within_5_bps"] for row in rows if row["feed"] == "BTC/USD"}
     assert shares["median"] == pytest.approx(0.828, abs=0.004)
     assert shares["median-at-par"] == pytest.approx(0.782, abs=0.004)
