@@ -75,9 +75,10 @@ def _by_volatility(axes: Any, plan: Plan, results: Sequence[Result], chosen: Seq
     distance = np.abs(np.concatenate([result.distance_ppm for result in results], axis=1))
     edges = np.unique(np.percentile(moved, np.linspace(0, 100, _BINS + 1)))
     bins = np.clip(np.searchsorted(edges, moved, side="right") - 1, 0, len(edges) - 2)
-    middles = [np.median(moved[bins == each]) for each in range(len(edges) - 1)]
+    filled = np.unique(bins)
+    middles = [np.median(moved[bins == each]) for each in filled]
     for place in chosen:
-        errors = [np.nanmedian(distance[place][bins == each]) for each in range(len(edges) - 1)]
+        errors = [_median(distance[place][bins == each]) for each in filled]
         axes.plot(middles, errors, marker="o", label=plan.entrants[place])
     axes.set(xlabel="move of the median since the round before, ppm", ylabel="median distance, ppm")
     axes.set_xscale("symlog", linthresh=10)
@@ -102,14 +103,13 @@ def _by_venue(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence
     """How far each venue was from the round's median, in feeds' middle distances: whom the median follows."""
     names = list(dict.fromkeys(name for result in results for name in result.venues))
     by_feed = np.array([_venue_errors(results, name, len(plan.feeds)) for name in names])
-    middle = np.nanmedian(by_feed, axis=0)
-    relative = {name: np.nanmean(errors / middle) for name, errors in zip(names, by_feed, strict=True)}
-    known = sorted(relative, key=lambda name: -relative[name])
+    middle = np.array([_median(errors) for errors in by_feed.T])
+    relative = {name: _mean(errors / middle) for name, errors in zip(names, by_feed, strict=True)}
+    known = sorted((name for name in names if relative[name] > 0), key=lambda name: -relative[name])
     axes.barh(known, [relative[name] for name in known], color="tab:blue")
     live = np.abs(np.concatenate([result.distance_ppm[chosen[0]] for result in results]))
-    axes.axvline(
-        np.mean(np.nanmedian(live, axis=0) / middle), color="tab:red", label=plan.entrants[chosen[0]]
-    )
+    own = np.array([_median(errors) for errors in live.T])
+    axes.axvline(_mean(own / middle), color="tab:red", label=plan.entrants[chosen[0]])
     axes.set(xlabel="distance to the round's median; 1 is the middle venue of each feed")
     axes.set_title("Attribution: whom the median follows")
     axes.legend()
@@ -123,5 +123,14 @@ def _venue_errors(results: Sequence[Result], name: str, feeds: int) -> Any:
         if name in result.venues
     ]
     joined = np.concatenate(parts)
-    listed = ~np.isnan(joined).all(axis=0)
-    return np.array([np.nanmedian(joined[:, feed]) if listed[feed] else np.nan for feed in range(feeds)])
+    return np.array([_median(joined[:, feed]) for feed in range(feeds)])
+
+
+def _median(values: Any) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _mean(values: Any) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
