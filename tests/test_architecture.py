@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ftso",
         "core.provider.ports",
         "core.provider.score",
+        "core.provider.shadow",
     ),
     "core.provider": ("chrono", "core.ftso", "core.ports", "core.provider"),
     "core.chain": (
@@ -70,6 +71,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ports",
         "core.ftso",
         "core.provider.score",
+        "core.provider.shadow",
     ),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }
@@ -86,6 +88,7 @@ ROOTS = (
     "core.simulation",
     "core.provide",
     "core.doctor",
+    "core.shadow",
     "core.local_chain",
 )
 
