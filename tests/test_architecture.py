@@ -37,9 +37,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ftso",
         "core.provider.ports",
         "core.provider.score",
+        "core.provider.shadow",
     ),
     "core.provider": ("chrono", "core.ftso", "core.ports", "core.provider"),
-    "core.chain": ("chrono", "core.chain", "core.ftso", "core.provider.ports", "core.provider.reward_epoch"),
+    "core.chain": (
+        "chrono",
+        "core.chain",
+        "core.ftso",
+        "core.provider.clock",
+        "core.provider.ports",
+        "core.provider.reward_epoch",
+    ),
     "core.forge.recordings": ("chrono", "core.aggregation", "core.simulator.candles"),
     "core.forge": (
         "chrono",
@@ -72,6 +80,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ports",
         "core.ftso",
         "core.provider.score",
+        "core.provider.shadow",
     ),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }
@@ -90,6 +99,7 @@ ROOTS = (
     "core.doctor",
     "core.claim",
     "core.epoch_check",
+    "core.shadow",
     "core.local_chain",
 )
 

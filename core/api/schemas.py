@@ -308,12 +308,23 @@ class BandShares(Shape):
     half_percent_share: float | None
 
 
+class RoundSteps(Shape):
+    """When each step was seen to be done by this provider; null if it was not."""
+
+    frozen: Seconds | None
+    committed: Seconds | None
+    revealed: Seconds | None
+    signed: Seconds | None
+    finalized: Seconds | None
+
+
 class RoundSummary(BandShares):
     """A round of this provider. `random` is a decimal number of up to 78 digits."""
 
     voting_round_id: int
     state: Literal["frozen", "committed", "revealed", "signed", "finalized"]
     finalized: bool
+    steps: RoundSteps
     merkle_root: str | None
     random: str | None
     secure_random: bool | None
@@ -341,6 +352,7 @@ class RoundDocument(RoundSummary):
 
 
 class RoundList(Shape):
+    at: Seconds
     rounds: list[RoundSummary]
 
 
@@ -355,3 +367,46 @@ class ScoreDocument(BandShares):
     rounds: int
     revealed: int
     feeds: list[FeedShares]
+
+
+class ShadowPair(Shape):
+    """Values in US dollars; `ppm` is theirs less ours, of ours."""
+
+    ours: float | None
+    theirs: float | None
+    ppm: float | None
+    in_our_band: bool | None
+    in_secondary: bool | None
+
+
+class ShadowFeed(Shape):
+    """Shares are of the compared pairs; null without any. `missing_ours` and `missing_theirs` count pairs."""
+
+    feed: str
+    compared: int
+    missing_ours: int
+    missing_theirs: int
+    our_band_share: float | None
+    secondary_share: float | None
+    ppm_mean: float | None
+    ppm_abs_mean: float | None
+    ppm_abs_max: float | None
+    last: ShadowPair
+
+
+class ShadowEntry(Shape):
+    """Our values beside one other provider's. `last_round` is null when present values were compared."""
+
+    endpoint: str
+    comparisons: int
+    failures: int
+    first_at: Seconds | None
+    last_at: Seconds | None
+    last_round: int | None
+    last_failure: str | None
+    secondary_share: float | None
+    feeds: list[ShadowFeed]
+
+
+class ShadowDocument(Shape):
+    shadows: list[ShadowEntry]

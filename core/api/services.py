@@ -17,6 +17,7 @@ from core.ftso.identities import VotingRoundId
 from core.ftso.timings import Step
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
 from core.provider.score import RoundScore
+from core.provider.shadow import Comparison
 
 
 class Ingest(Protocol):
@@ -64,8 +65,20 @@ class RoundBook(Protocol):
         """Finished rounds from `voting_round` on, newest first, at most `limit`."""
         ...
 
-    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Sequence[Step]]:
-        """By round from `voting_round` on, the steps that the chain has shown; 100 rounds at most."""
+    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Mapping[Step, float]]:
+        """By round from `voting_round` on, when each step was seen to be done; 100 rounds at most."""
+        ...
+
+
+class ShadowBook(Protocol):
+    """Knows how our values compared with others'. Every call raises core.ports.StoreUnavailable."""
+
+    async def endpoints(self) -> Sequence[str]:
+        """With whom we were compared, the newest first."""
+        ...
+
+    async def newest(self, endpoint: str, limit: int) -> Sequence[Comparison]:
+        """The newest comparisons with an endpoint, oldest first."""
         ...
 
 
@@ -107,3 +120,4 @@ class Services:
     about: Mapping[str, str] = field(default_factory=dict)
     portal_dir: Path | None = None
     round_book: RoundBook | None = None
+    shadow_book: ShadowBook | None = None
