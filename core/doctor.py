@@ -7,6 +7,7 @@ nothing and changes nothing; never shows a key.
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import Final
 
 import httpx
@@ -14,11 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from chrono.errors import ChronoError
 from chrono.feeds import FEEDS
-from core.chain.keys import LocalKey
+from core.chain.keys import Key
+from core.chain.remote_key import RemoteKey
 from core.check import Finding, Outcome
 from core.epoch_check import epoch_findings
 from core.ftso.identities import VotingRoundId
-from core.provide import Connected, Keys, connected, load_keys
+from core.provide import Connected, Keys, connected, load_keys, watching_clock
+from core.provider.clock import Verdict
 from core.provider.reward_epoch import RewardEpoch
 from core.settings import Settings
 
@@ -35,6 +38,8 @@ async def examine(settings: Settings) -> list[Finding]:
     try:
         keys = load_keys(settings)
         findings.append(_roles(keys))
+        async with aclosing(keys):
+            findings += [await _signer(key) for key in keys.remote()]
     except ChronoError as error:
         findings.append(Finding("keys", "failed", str(error)))
     findings.append(await _values(settings))
@@ -77,7 +82,9 @@ async def _on_chain(settings: Settings, chain_side: Connected, keys: Keys | None
             findings.append(await _balance(chain_side, role, key))
     now = time.time()
     await chain_side.reader.catch_up(int(now) - HISTORY_S)
-    findings.append(_clock(now, chain_side.reader.head_at))
+    findings.append(_newest_block(now, chain_side.reader.head_at))
+    async with watching_clock(settings, chain_side, CollectorRegistry()) as watch:
+        findings.append(_clock(watch.verdict(time.time())))
     present = chain_side.network.round_at(now)
     epoch = chain_side.reader.reward_epoch_of(VotingRoundId(present))
     findings += _registration(epoch, keys, present)
@@ -86,7 +93,7 @@ async def _on_chain(settings: Settings, chain_side: Connected, keys: Keys | None
     return findings
 
 
-async def _balance(chain_side: Connected, role: str, key: LocalKey) -> Finding:
+async def _balance(chain_side: Connected, role: str, key: Key) -> Finding:
     wei = int(await chain_side.endpoints.ask("eth_getBalance", key.address.text, "latest"), 16)
     told = f"{wei / WEI:.3f} on {key.address.text}"
     if wei == 0:
@@ -96,12 +103,32 @@ async def _balance(chain_side: Connected, role: str, key: LocalKey) -> Finding:
     return Finding(f"{role} balance", "ok", told)
 
 
-def _clock(now: float, head_at: int) -> Finding:
+def _newest_block(now: float, head_at: int) -> Finding:
     behind = now - head_at
     if abs(behind) > SKEW_S_MAX:
         detail = f"our clock is {behind:+.1f} s from the newest block: set it by NTP, or the node is behind"
-        return Finding("clock", "failed", detail)
-    return Finding("clock", "ok", f"{behind:+.1f} s from the newest block")
+        return Finding("newest block", "failed", detail)
+    return Finding("newest block", "ok", f"{behind:+.1f} s from our clock")
+
+
+def _clock(verdict: Verdict) -> Finding:
+    if verdict.spoils:
+        return Finding("clock", "failed", f"{verdict.detail}; until then nothing is committed")
+    uncertain = verdict.drifts or verdict.skew is None
+    return Finding("clock", "warning" if uncertain else "ok", verdict.detail)
+
+
+async def _signer(key: RemoteKey) -> Finding:
+    name = f"signer of {key.address.text[:10]}"
+    try:
+        await key.check()
+        await key.sign(bytes(32))
+    except ChronoError as error:
+        return Finding(name, "failed", str(error))
+    if key.in_the_open:
+        detail = "it signs, but over plain HTTP to another machine: use TLS, a tunnel or the same machine"
+        return Finding(name, "warning", detail)
+    return Finding(name, "ok", "it is up, has the key, and signs with it")
 
 
 def _registration(epoch: RewardEpoch | None, keys: Keys | None, present: int) -> list[Finding]:

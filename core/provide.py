@@ -10,8 +10,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,10 +25,12 @@ from core.api.server import serve
 from core.chain.account import Account, FeePolicy
 from core.chain.chain import Accounts, EvmChain
 from core.chain.contracts import contract_addresses
+from core.chain.dates import HttpDates
 from core.chain.endpoints import EndpointMetrics, Endpoints
 from core.chain.errors import RpcRefusal
-from core.chain.keys import LocalKey, TransactionSigner, load_key
+from core.chain.keys import Key, TransactionSigner, load_key
 from core.chain.reader import Reader
+from core.chain.remote_key import RemoteKey, remote_key
 from core.chain.system import EvmSystem
 from core.ftso.duties import Duty
 from core.ftso.epochs import Network
@@ -36,6 +38,7 @@ from core.ftso.identities import Address
 from core.ftso.timings import Timings
 from core.networks import network_of, provider_name
 from core.provider.answers import ProtocolAnswers
+from core.provider.clock import ClockMetrics, ClockWatch
 from core.provider.dry import DryChain, DrySystem
 from core.provider.engine import Provider
 from core.provider.epoch_duties import EpochDuties
@@ -43,11 +46,13 @@ from core.provider.loop import STANDBY_S, live
 from core.provider.metrics import ProviderMetrics
 from core.provider.ports import ChainUnavailable, Ledger
 from core.provider.reward_source import PublishedRewards
+from core.provider.serving import WatchedAnswers, serve_under_lease
 from core.provider.values import HttpFeedValues
 from core.settings import Settings
 from core.storage.migrate import migrate
 from core.storage.pool import connector, unavailable_when_down
 from core.storage.provider import PostgresLedgers
+from core.tasks import TaskMetrics, keep_running
 
 GWEI = 10**9
 COMMIT_MARGIN = 3 / 90
@@ -65,11 +70,21 @@ class ProviderNotConfigured(ChronoError):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of a provider's roles."""
+    """The keys of a provider's roles, each in a file or at a remote signer. `aclose` ends connections."""
 
-    submit: LocalKey
-    submit_signatures: LocalKey
-    signing_policy: LocalKey
+    submit: Key
+    submit_signatures: Key
+    signing_policy: Key
+
+    def remote(self) -> Sequence[RemoteKey]:
+        """Those at a remote signer."""
+        every = (self.submit, self.submit_signatures, self.signing_policy)
+        return [key for key in every if isinstance(key, RemoteKey)]
+
+    async def aclose(self) -> None:
+        """End the connections to remote signers."""
+        for key in self.remote():
+            await key.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +99,19 @@ class Connected:
 
 def load_keys(settings: Settings) -> Keys:
     """The keys of all roles; raises ProviderNotConfigured or BadKey."""
-    found = []
-    for role in ("submit", "submit_signatures", "signing_policy"):
-        path = getattr(settings, f"{role}_key_file")
-        if path is None:
-            raise ProviderNotConfigured(f"CHRONO_{role.upper()}_KEY_FILE names no file")
-        found.append(load_key(path, settings.key_password_file))
-    return Keys(*found)
+    return Keys(*(_key(settings, role) for role in ("submit", "submit_signatures", "signing_policy")))
+
+
+def _key(settings: Settings, role: str) -> Key:
+    name = f"CHRONO_{role.upper()}_KEY"
+    path, url = getattr(settings, f"{role}_key_file"), getattr(settings, f"{role}_key_url")
+    if path is not None and url is not None:
+        raise ProviderNotConfigured(f"{name}_FILE and {name}_URL both name a key: unset one")
+    if url is not None:
+        return remote_key(url.get_secret_value())
+    if path is None:
+        raise ProviderNotConfigured(f"{name}_FILE names no file, and {name}_URL no remote signer")
+    return load_key(path, settings.key_password_file)
 
 
 @asynccontextmanager
@@ -125,16 +146,17 @@ async def run_provider(settings: Settings, stop: asyncio.Event, *, dry_run: bool
     if settings.provider_metrics_port:
         start_http_server(settings.provider_metrics_port, settings.host, registry)
     async with (
+        aclosing(keys),
         _reachable(settings, registry, stop) as chain_side,
         _values_client(settings) as client,
         httpx.AsyncClient(trust_env=False) as web,
     ):
         if chain_side is None:
             return
+        await _greet_signers(keys)
         accounts = _accounts(settings, chain_side, keys)
         chain = EvmChain(chain_side.endpoints, chain_side.reader, accounts, chain_side.contracts)
         system = system_of(settings, chain_side, accounts.finalizer)
-        values = HttpFeedValues(client)
 
         def duties(ledger: Ledger) -> EpochDuties:
             place = settings.rewards_url
@@ -157,32 +179,37 @@ async def run_provider(settings: Settings, stop: asyncio.Event, *, dry_run: bool
                 signer=keys.signing_policy,
                 chain=DryChain(chain) if dry_run else chain,
                 ledger=ledger,
-                values=values,
+                values=clock.guarding(HttpFeedValues(client)),
                 entropy=secrets.token_bytes,
                 metrics=metrics,
             )
 
-        await live(
-            ledgers=ledgers,
-            provider=provider_name(chain_side.network, keys.submit.address, dry_run=dry_run),
-            holder=_holder(),
-            make=make,
-            duties=duties,
-            clock=time.time,
-            metrics=metrics,
-            stop=stop,
-        )
+        async with watching_clock(settings, chain_side, registry) as clock:
+            await live(
+                ledgers=ledgers,
+                provider=provider_name(chain_side.network, keys.submit.address, dry_run=dry_run),
+                holder=_holder(),
+                make=make,
+                duties=duties,
+                clock=time.time,
+                metrics=metrics,
+                stop=stop,
+            )
 
 
 async def serve_protocol(settings: Settings, stop: asyncio.Event) -> None:
-    """Answer Flare's system client until `stop` is set; it sends, with keys of its own."""
+    """Answer Flare's system client until `stop` is set; it sends, with its own keys. A second stands by."""
     keys, registry = load_keys(settings), CollectorRegistry()
     ledgers = PostgresLedgers(connector(await _database(settings)))
-    async with _reachable(settings, registry, stop) as chain_side, _values_client(settings) as client:
+    async with (
+        aclosing(keys),
+        _reachable(settings, registry, stop) as chain_side,
+        _values_client(settings) as client,
+    ):
         if chain_side is None:
             return
-        name = provider_name(chain_side.network, keys.submit.address)
-        async with ledgers.lease(name, _holder()) as ledger:
+
+        async def answer(ledger: Ledger) -> None:
             answers = ProtocolAnswers(
                 network=chain_side.network,
                 submit_address=keys.submit.address,
@@ -193,11 +220,45 @@ async def serve_protocol(settings: Settings, stop: asyncio.Event) -> None:
                     chain_side.contracts,
                 ),
                 ledger=ledger,
-                values=HttpFeedValues(client),
+                values=clock.guarding(HttpFeedValues(client)),
                 entropy=secrets.token_bytes,
             )
-            api = create_protocol_api(answers, time.time)
-            await serve(api, settings.host, settings.protocol_port, stop)
+            watched = WatchedAnswers(answers)
+            api = create_protocol_api(watched, time.time)
+            async with _either(stop, watched.lost) as over:
+                await serve(api, settings.host, settings.protocol_port, over)
+
+        async with watching_clock(settings, chain_side, registry) as clock:
+            await serve_under_lease(
+                ledgers=ledgers,
+                provider=provider_name(chain_side.network, keys.submit.address),
+                holder=_holder(),
+                work=answer,
+                stop=stop,
+            )
+
+
+@asynccontextmanager
+async def watching_clock(
+    settings: Settings, chain_side: Connected, registry: CollectorRegistry
+) -> AsyncIterator[ClockWatch]:
+    """A watch on this machine's clock that has looked once, and looks again until the context ends."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        watch = ClockWatch(
+            dates=HttpDates(settings.rpc_urls, client, time.time),
+            head_at=lambda: chain_side.reader.head_at,
+            clock=time.time,
+            monotonic=time.monotonic,
+            limit_s=chain_side.network.voting_epoch_s * COMMIT_MARGIN,
+            metrics=ClockMetrics(registry),
+        )
+        await watch.look()
+        looking = asyncio.create_task(keep_running("clock", watch.run, TaskMetrics(registry)))
+        try:
+            yield watch
+        finally:
+            looking.cancel()
+            await asyncio.wait({looking})
 
 
 def careful_timings(network: Network) -> Timings:
@@ -224,6 +285,33 @@ async def _reachable(
             await context.__aexit__(None, None, None)
         return
     yield None
+
+
+@asynccontextmanager
+async def _either(one: asyncio.Event, other: asyncio.Event) -> AsyncIterator[asyncio.Event]:
+    """An event that is set when one of the two is."""
+    over = asyncio.Event()
+
+    async def follow(event: asyncio.Event) -> None:
+        await event.wait()
+        over.set()
+
+    following = {asyncio.create_task(follow(one)), asyncio.create_task(follow(other))}
+    try:
+        yield over
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.wait(following)
+
+
+async def _greet_signers(keys: Keys) -> None:
+    """Say at once which remote signer is not ready; the provider starts all the same and asks again."""
+    for key in keys.remote():
+        try:
+            await key.check()
+        except ChronoError as error:
+            log.error("signer_not_ready", address=key.address.text, detail=str(error))
 
 
 def _accounts(settings: Settings, chain_side: Connected, keys: Keys) -> Accounts:

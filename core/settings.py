@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     submit_key_file: Path | None = Field(None, description="key of the submit address")
     submit_signatures_key_file: Path | None = Field(None, description="key of the submitSignatures address")
     signing_policy_key_file: Path | None = Field(None, description="key of the signing policy address")
+    submit_key_url: SecretStr | None = Field(
+        None, description="remote signer of the submit address: http(s)://HOST:PORT/0xADDRESS"
+    )
+    submit_signatures_key_url: SecretStr | None = Field(None, description="the same of submitSignatures")
+    signing_policy_key_url: SecretStr | None = Field(None, description="the same of the signing policy")
     key_password_file: Path | None = Field(None, description="password of keystores; none: keys are plain")
     claim_key_file: Path | None = Field(
         None,

@@ -39,7 +39,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.provider.score",
     ),
     "core.provider": ("chrono", "core.ftso", "core.ports", "core.provider"),
-    "core.chain": ("chrono", "core.chain", "core.ftso", "core.provider.ports", "core.provider.reward_epoch"),
+    "core.chain": (
+        "chrono",
+        "core.chain",
+        "core.ftso",
+        "core.provider.clock",
+        "core.provider.ports",
+        "core.provider.reward_epoch",
+    ),
     "core.forge.recordings": ("chrono", "core.aggregation", "core.simulator.candles"),
     "core.forge": (
         "chrono",

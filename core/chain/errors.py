@@ -21,6 +21,14 @@ class BadKey(ChronoError):
     """A key file that cannot be used; the text never shows what is in it."""
 
 
+class SignerUnavailable(ChronoError):
+    """A remote signer gave no answer in time; it may be asked again."""
+
+
+class SignerRefused(ChronoError):
+    """A remote signer answered, and not with our signature of what was asked."""
+
+
 class MissingContract(ChronoError):
     """The registry does not know a contract by this name."""
 

@@ -28,7 +28,15 @@ class TransactionSigner(Protocol):
     def address(self) -> Address: ...
 
     async def sign_transaction(self, transaction: Mapping[str, Any]) -> bytes:
-        """The raw transaction."""
+        """The raw transaction. A remote key raises SignerUnavailable or SignerRefused."""
+        ...
+
+
+class Key(TransactionSigner, Protocol):
+    """Signs transactions and results: a key of this process, or a remote one."""
+
+    async def sign(self, hashed: bytes) -> Signature:
+        """See core.provider.ports.ResultSigner."""
         ...
 
 

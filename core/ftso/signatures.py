@@ -72,7 +72,12 @@ class Signature:
 
 def digest(hashed: bytes) -> bytes:
     """The prefixed hash that the curve signs, from the 32-byte hash of a message or a signing policy."""
-    return keccak(_PREFIX + exactly("hash", hashed))
+    return keccak(personal_message(hashed))
+
+
+def personal_message(hashed: bytes) -> bytes:
+    """The bytes that wallets and remote signers hash and sign for a 32-byte hash."""
+    return _PREFIX + exactly("hash", hashed)
 
 
 def sign(hashed: bytes, private_key: bytes) -> Signature:
