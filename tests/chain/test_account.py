@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -11,12 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from core.chain.account import Account, FeePolicy, Wish
 from core.chain.endpoints import EndpointMetrics, Endpoints
+from core.chain.errors import SignerRefused
 from core.chain.local.deploy import RICHES
 from core.chain.local.node import running_anvil
+from core.chain.remote_key import remote_key
 from core.ftso.identities import Address
 from core.net import free_port
 from core.provider.ports import ChainUnavailable, Refused
 from tests.chain.stage import anvil, voters
+from tests.fakes.signer import FakeSigner
 
 CHAIN = 31_337
 SOMEBODY = Address(b"\x11" * 20)
@@ -163,3 +167,18 @@ async def test_endpoints_that_show_different_chains_are_noticed(node: Endpoints)
     alone = endpoints_at(node.url, node.url)  # type: ignore[attr-defined]
     assert await alone.compare() is True
     await alone.close()
+
+
+async def test_a_remote_key_sends_as_a_local_one_does_and_nothing_while_its_signer_is_away(
+    node: Endpoints,
+) -> None:
+    signer = FakeSigner([voters(1)[0].secrets()[1]])
+    async with signer.running() as url, aclosing(remote_key(f"{url}/{KEY.address.text}")) as key:
+        account = Account(key, node, CHAIN, FEES)
+        signer.status = 403
+        with pytest.raises(SignerRefused):
+            await account.want(wish("commit"), 0.0)
+        assert await mine(node) == []
+        signer.status = 200
+        await asyncio.gather(*(account.want(wish(name), 1.0) for name in ("commit", "reveal")))
+        assert sorted(await mine(node)) == ["commit", "reveal"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
@@ -16,7 +16,7 @@ from core.ftso.submissions import commits_of, kept_promises, reveals_of
 from core.ftso.timings import Timings
 from core.provider.engine import Provider
 from core.provider.metrics import ProviderMetrics
-from core.provider.ports import Chain, Function, Ledger
+from core.provider.ports import Chain, FeedValues, Function, Ledger
 from tests.fakes.chain import FakeChain, FakeWorld, reward_epoch
 from tests.fakes.ledgers import Book, FakeLedgers
 
@@ -53,6 +53,7 @@ class Scene:
         chain: Chain | None = None,
         name: str = "own",
         prices: Mapping[str, float] | None = PRICES,
+        guard: Callable[[FeedValues], FeedValues] = lambda values: values,
     ) -> Provider:
         """An instance: every one draws other random numbers."""
         submit, signer = (SUBMIT, OWN) if name == "own" else (OTHER_SUBMIT, OTHER)
@@ -67,7 +68,7 @@ class Scene:
             signer=signer,
             chain=chain or FakeChain(self.world, submit.address),
             ledger=ledger or self.ledgers.take_over(name, name),
-            values=values,
+            values=guard(values),
             entropy=lambda size: next(self.numbers).to_bytes(size, "big"),
             metrics=ProviderMetrics(CollectorRegistry()),
         )
