@@ -48,6 +48,7 @@ from core.storage.migrate import migrate
 from core.storage.pool import connect_pool, connector, unavailable_when_down
 from core.storage.provider import PostgresScores
 from core.storage.rounds import PostgresRoundStore
+from core.storage.shadow import PostgresShadowStore
 from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
 from core.tasks import TaskMetrics, keep_running
@@ -125,6 +126,7 @@ class _Core:
     rounds: FrozenRounds
     ingest: Ingest
     round_book: PostgresScores | None
+    shadow_book: PostgresShadowStore
     database: str = "not tried yet"
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -145,6 +147,7 @@ class _Core:
             about={"market": settings.market, "network": settings.network, "version": core.VERSION},
             portal_dir=STATIC,
             round_book=self.round_book,
+            shadow_book=self.shadow_book,
         )
 
     def ready(self) -> Mapping[str, tuple[bool, str]]:
@@ -266,6 +269,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         rounds,
         ingest,
         _round_book(settings, pool),
+        PostgresShadowStore(pool),
     )
 
 

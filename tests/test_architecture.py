@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ftso",
         "core.provider.ports",
         "core.provider.score",
+        "core.provider.shadow",
     ),
     "core.provider": ("chrono", "core.ftso", "core.ports", "core.provider"),
     "core.chain": (
@@ -79,6 +80,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ports",
         "core.ftso",
         "core.provider.score",
+        "core.provider.shadow",
     ),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }
@@ -97,6 +99,7 @@ ROOTS = (
     "core.doctor",
     "core.claim",
     "core.epoch_check",
+    "core.shadow",
     "core.local_chain",
 )
 

@@ -22,6 +22,7 @@ from core.api.rounds import RoundRoutes
 from core.api.schemas import ProblemDocument
 from core.api.services import Services
 from core.api.session import StreamLimits
+from core.api.shadow import ShadowRoutes
 from core.api.stream import Hub
 from core.api.value_provider import ValueProviderRoutes
 
@@ -53,6 +54,7 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         IngestRoutes(services, metrics),
         ValueProviderRoutes(services),
         RoundRoutes(services),
+        ShadowRoutes(services),
     ):
         app.include_router(routes.router())
     app.add_api_websocket_route("/v1/stream", hub.serve)

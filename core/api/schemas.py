@@ -355,3 +355,46 @@ class ScoreDocument(BandShares):
     rounds: int
     revealed: int
     feeds: list[FeedShares]
+
+
+class ShadowPair(Shape):
+    """Values in US dollars; `ppm` is theirs less ours, of ours."""
+
+    ours: float | None
+    theirs: float | None
+    ppm: float | None
+    in_our_band: bool | None
+    in_secondary: bool | None
+
+
+class ShadowFeed(Shape):
+    """Shares are of the compared pairs; null without any. `missing_ours` and `missing_theirs` count pairs."""
+
+    feed: str
+    compared: int
+    missing_ours: int
+    missing_theirs: int
+    our_band_share: float | None
+    secondary_share: float | None
+    ppm_mean: float | None
+    ppm_abs_mean: float | None
+    ppm_abs_max: float | None
+    last: ShadowPair
+
+
+class ShadowEntry(Shape):
+    """Our values beside one other provider's. `last_round` is null when present values were compared."""
+
+    endpoint: str
+    comparisons: int
+    failures: int
+    first_at: Seconds | None
+    last_at: Seconds | None
+    last_round: int | None
+    last_failure: str | None
+    secondary_share: float | None
+    feeds: list[ShadowFeed]
+
+
+class ShadowDocument(Shape):
+    shadows: list[ShadowEntry]

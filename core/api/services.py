@@ -17,6 +17,7 @@ from core.ftso.identities import VotingRoundId
 from core.ftso.timings import Step
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
 from core.provider.score import RoundScore
+from core.provider.shadow import Comparison
 
 
 class Ingest(Protocol):
@@ -69,6 +70,18 @@ class RoundBook(Protocol):
         ...
 
 
+class ShadowBook(Protocol):
+    """Knows how our values compared with others'. Every call raises core.ports.StoreUnavailable."""
+
+    async def endpoints(self) -> Sequence[str]:
+        """With whom we were compared, the newest first."""
+        ...
+
+    async def newest(self, endpoint: str, limit: int) -> Sequence[Comparison]:
+        """The newest comparisons with an endpoint, oldest first."""
+        ...
+
+
 class Routes(Protocol):
     """Knows by which collector each leg came."""
 
@@ -107,3 +120,4 @@ class Services:
     about: Mapping[str, str] = field(default_factory=dict)
     portal_dir: Path | None = None
     round_book: RoundBook | None = None
+    shadow_book: ShadowBook | None = None
