@@ -24,6 +24,13 @@ ROUND_MAX: Final = 2**32 - 1
 LISTED_MAX: Final = 100
 SCORED_MAX: Final = 3_360
 _STATES: Final = {Step.SIGN: "signed", Step.REVEAL: "revealed", Step.COMMIT: "committed"}
+_STEPS: Final = {
+    Step.FREEZE: "frozen",
+    Step.COMMIT: "committed",
+    Step.REVEAL: "revealed",
+    Step.SIGN: "signed",
+    Step.FINALIZE: "finalized",
+}
 
 RoundParameter = Annotated[int, Path(ge=0, le=ROUND_MAX, examples=[1000000])]
 LimitParameter = Annotated[int, Query(ge=1, le=LISTED_MAX, description="Rounds")]
@@ -56,16 +63,16 @@ class RoundRoutes:
         book = self._book()
         newest = await book.newest()
         if newest is None:
-            return _json({"rounds": []})
+            return _json({"at": self._services.clock(), "rounds": []})
         first = VotingRoundId(max(0, newest - limit + 1))
         finished = {each.voting_round: each for each in await book.since(first, limit)}
         steps = await book.steps(first)
         rounds = [
-            _round(number, finished.get(number), steps.get(number, ()), feeds=False)
+            _round(number, finished.get(number), steps.get(number, {}), feeds=False)
             for number in map(VotingRoundId, range(newest, first - 1, -1))
             if number in steps or number in finished
         ]
-        return _json({"rounds": rounds})
+        return _json({"at": self._services.clock(), "rounds": rounds})
 
     async def latest(self) -> Response:
         newest = await self._book().newest()
@@ -79,7 +86,7 @@ class RoundRoutes:
         steps = (await book.steps(number)).get(number)
         if finished is None and steps is None:
             raise _no_round(f"nothing is known of round {number}")
-        return _json(_round(number, finished, steps or ()))
+        return _json(_round(number, finished, steps or {}))
 
     async def score(self, rounds: ScoredParameter = SCORED_MAX) -> Response:
         finished = await self._book().since(VotingRoundId(0), rounds)
@@ -92,7 +99,7 @@ class RoundRoutes:
 
 
 def _round(
-    number: VotingRoundId, finished: RoundScore | None, steps: Sequence[Step], *, feeds: bool = True
+    number: VotingRoundId, finished: RoundScore | None, steps: Mapping[Step, float], *, feeds: bool = True
 ) -> Mapping[str, object]:
     state = "finalized" if finished is not None else "frozen"
     if finished is None:
@@ -101,6 +108,7 @@ def _round(
         "voting_round_id": number,
         "state": state,
         "finalized": finished is not None,
+        "steps": {word: steps.get(step) for step, word in _STEPS.items()},
         "merkle_root": None if finished is None else "0x" + finished.merkle_root.hex(),
         "random": None if finished is None else str(finished.random),
         "secure_random": None if finished is None else finished.secure_random,

@@ -308,12 +308,23 @@ class BandShares(Shape):
     half_percent_share: float | None
 
 
+class RoundSteps(Shape):
+    """When each step was seen to be done by this provider; null if it was not."""
+
+    frozen: Seconds | None
+    committed: Seconds | None
+    revealed: Seconds | None
+    signed: Seconds | None
+    finalized: Seconds | None
+
+
 class RoundSummary(BandShares):
     """A round of this provider. `random` is a decimal number of up to 78 digits."""
 
     voting_round_id: int
     state: Literal["frozen", "committed", "revealed", "signed", "finalized"]
     finalized: bool
+    steps: RoundSteps
     merkle_root: str | None
     random: str | None
     secure_random: bool | None
@@ -341,6 +352,7 @@ class RoundDocument(RoundSummary):
 
 
 class RoundList(Shape):
+    at: Seconds
     rounds: list[RoundSummary]
 
 

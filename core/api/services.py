@@ -65,8 +65,8 @@ class RoundBook(Protocol):
         """Finished rounds from `voting_round` on, newest first, at most `limit`."""
         ...
 
-    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Sequence[Step]]:
-        """By round from `voting_round` on, the steps that the chain has shown; 100 rounds at most."""
+    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Mapping[Step, float]]:
+        """By round from `voting_round` on, when each step was seen to be done; 100 rounds at most."""
         ...
 
 

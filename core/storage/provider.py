@@ -187,16 +187,16 @@ class PostgresScores:
             newest = await self._pool.fetchval(load_queries("provider")["newest"], self._provider)
         return None if newest is None else VotingRoundId(newest)
 
-    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Sequence[Step]]:
-        """By round, the steps that the chain has shown. Raises StoreUnavailable."""
+    async def steps(self, voting_round: VotingRoundId) -> Mapping[int, Mapping[Step, float]]:
+        """By round, when it was frozen and when the chain showed each step. Raises StoreUnavailable."""
         query = load_queries("provider")["shown"]
         with unavailable_when_down():
             rows = await self._pool.fetch(query, self._provider, voting_round, STEPS_MAX)
-        shown: dict[int, list[Step]] = {}
+        shown: dict[int, dict[Step, float]] = {}
         for row in rows:
-            steps = shown.setdefault(row["voting_round"], [])
+            steps = shown.setdefault(row["voting_round"], {Step.FREEZE: row["frozen_at"]})
             if row["step"] is not None:
-                steps.append(Step(row["step"]))
+                steps[Step(row["step"])] = row["at"]
         return shown
 
 

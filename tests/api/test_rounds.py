@@ -52,6 +52,7 @@ async def test_a_finished_round_is_told_feed_by_feed(api: httpx.AsyncClient) -> 
 async def test_the_latest_round_may_be_unfinished(api: httpx.AsyncClient) -> None:
     told = RoundDocument.model_validate((await api.get("/v1/rounds/latest")).json())
     assert (told.voting_round_id, told.state, told.finalized, told.feeds) == (8, "committed", False, [])
+    assert (told.steps.frozen, told.steps.committed, told.steps.revealed) == (75.0, 77.0, None)
 
 
 async def test_the_newest_rounds_are_listed(api: httpx.AsyncClient) -> None:

@@ -19,6 +19,7 @@ from fastapi.staticfiles import StaticFiles
 
 from chrono.feeds import FEED_BY_NAME, FEEDS, VENUES, Feed, Leg
 from core.portal import STATIC
+from tests.portal.fake_rounds import FakeRounds, routes
 
 Message = dict[str, Any]
 
@@ -40,6 +41,7 @@ class FakeCore:
         self.market: str | None = "simulated"
         self.history_s = DAY_S
         self.refusing = False
+        self.rounds = FakeRounds(clock)
         self.subscribed = asyncio.Event()
         self.subscriptions = 0
         self._clients: set[WebSocket] = set()
@@ -209,6 +211,7 @@ def make_app(core: FakeCore) -> FastAPI:
     async def history(feed: str, interval: str) -> Message:
         return {"feed": feed, "interval": interval, "candles": core.candles(feed), "next": None}
 
+    app.include_router(routes(core.rounds))
     app.add_api_websocket_route("/v1/stream", core.serve)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return app

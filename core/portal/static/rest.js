@@ -2,8 +2,13 @@
 
 const LIMIT_MS = 8_000;
 
-/** Why an answer is missing, in words for the page. */
-export class Unanswered extends Error {}
+/** Why an answer is missing, in words for the page; `status` is that of a refusal, else 0. */
+export class Unanswered extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /** The JSON at a relative URL with these query parameters; throws Unanswered, or AbortError of `signal`. */
 export async function read(path, parameters = {}, signal = undefined) {
@@ -14,7 +19,7 @@ export async function read(path, parameters = {}, signal = undefined) {
     const answer = await fetch(query ? `${path}?${query}` : path, options);
     const body = await answer.json();
     if (answer.ok) return body;
-    throw new Unanswered(body.detail ?? body.title ?? `the core answered ${answer.status}`);
+    throw new Unanswered(body.detail ?? body.title ?? `the core answered ${answer.status}`, answer.status);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     throw error instanceof Unanswered ? error : new Unanswered(explain(error));

@@ -52,9 +52,9 @@ where provider = $1 and voting_round >= $2 order by voting_round desc limit $3;
 select max(voting_round) from provider_reveals where provider = $1;
 
 -- name: shown
-select reveals.voting_round, steps.step
+select reveals.voting_round, reveals.frozen_at, steps.step, steps.at
 from (
-    select voting_round from provider_reveals
+    select voting_round, frozen_at from provider_reveals
     where provider = $1 and voting_round >= $2 order by voting_round limit $3
 ) as reveals
 left join provider_steps as steps
