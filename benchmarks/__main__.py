@@ -40,6 +40,7 @@ BENCHMARKS = {
     "stream": "500 WebSocket clients, estimate to socket, beside a bare broadcast loop",
     "rest": "/v1/prices at 500 requests a second, beside a route with prebuilt bytes",
     "history": "24 h of 1-minute history out of 10 million ticks",
+    "provider": "commit instant to broadcast, a round of 100 x 63, signing, on a local node (anvil)",
     "memory": "20 minutes of simulated market at 10x the live rate; only by name or with --long",
     "edge": "cold start and one cycle of the Worker in real workerd; only by name or with --long",
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import provider
 
 KEYS = {"name", "figure", "unit", "baseline", "baseline_name", "ratio", "target"}
 
@@ -25,6 +26,15 @@ def test_a_benchmark_gives_rows_that_the_table_can_show(name: str) -> None:
         assert (row["baseline"] is None) == (row["ratio"] is None)
         assert command.met(row) in ({True, False} if row["target"] is not None else {None})
     assert len(command.table(rows).splitlines()) == len(rows) + 2
+
+
+def test_a_rounds_plain_transcription_gives_the_same_root() -> None:
+    voters, kept = provider._revealed()
+    results = provider.round_results(
+        provider.ROUND, feeds=provider.FEED_LIST, voters=voters, kept=kept, offended=(), benched=()
+    )
+    assert provider.plain_root(voters, kept) == results.tree.root
+    assert len(results.feeds) == 63
 
 
 @pytest.mark.parametrize("name", sorted(command.BENCHMARKS))
