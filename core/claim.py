@@ -24,7 +24,7 @@ from core.ftso.epochs import Network
 from core.ftso.identities import Address, RewardEpochId
 from core.ftso.reward_data import RewardData
 from core.ftso.system_calls import claim_rewards
-from core.provide import ProviderNotConfigured, account_of, claim_recipient, connected, system_of
+from core.provide import ProviderNotConfigured, account_of, claim_recipient, connected, key_of, system_of
 from core.provider.ports import RewardSource
 from core.provider.reward_source import PublishedRewards
 from core.settings import Settings
@@ -132,10 +132,9 @@ async def claiming(settings: Settings, owner: str | None = None) -> AsyncIterato
 
 
 async def _identity(settings: Settings, system: EvmSystem) -> Address:
-    path = settings.signing_policy_key_file
-    if path is None:
+    if settings.signing_policy_key_file is None and settings.signing_policy_key_url is None:
         raise ProviderNotConfigured("name --owner, or CHRONO_SIGNING_POLICY_KEY_FILE to find the identity by")
-    signer = load_key(path, settings.key_password_file).address
+    signer = key_of(settings, "signing_policy").address
     voter = await system.voter_of(signer)
     if voter is None:
         raise ProviderNotConfigured(f"{signer.text} is no voter's signing policy address: name --owner")

@@ -20,8 +20,6 @@ import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
 from chrono.errors import ChronoError
-from core.api.protocol_provider import create_protocol_api
-from core.api.server import serve
 from core.chain.account import Account, FeePolicy
 from core.chain.chain import Accounts, EvmChain
 from core.chain.contracts import contract_addresses
@@ -37,7 +35,6 @@ from core.ftso.epochs import Network
 from core.ftso.identities import Address
 from core.ftso.timings import Timings
 from core.networks import network_of, provider_name
-from core.provider.answers import ProtocolAnswers
 from core.provider.clock import ClockMetrics, ClockWatch
 from core.provider.dry import DryChain, DrySystem
 from core.provider.engine import Provider
@@ -46,7 +43,6 @@ from core.provider.loop import STANDBY_S, live
 from core.provider.metrics import ProviderMetrics
 from core.provider.ports import ChainUnavailable, Ledger
 from core.provider.reward_source import PublishedRewards
-from core.provider.serving import WatchedAnswers, serve_under_lease
 from core.provider.values import HttpFeedValues
 from core.settings import Settings
 from core.storage.migrate import migrate
@@ -99,10 +95,11 @@ class Connected:
 
 def load_keys(settings: Settings) -> Keys:
     """The keys of all roles; raises ProviderNotConfigured or BadKey."""
-    return Keys(*(_key(settings, role) for role in ("submit", "submit_signatures", "signing_policy")))
+    return Keys(*(key_of(settings, role) for role in ("submit", "submit_signatures", "signing_policy")))
 
 
-def _key(settings: Settings, role: str) -> Key:
+def key_of(settings: Settings, role: str) -> Key:
+    """The key of `submit`, `submit_signatures` or `signing_policy`; raises as `load_keys` does."""
     name = f"CHRONO_{role.upper()}_KEY"
     path, url = getattr(settings, f"{role}_key_file"), getattr(settings, f"{role}_key_url")
     if path is not None and url is not None:
@@ -142,19 +139,19 @@ async def connected(settings: Settings, registry: CollectorRegistry) -> AsyncIte
 async def run_provider(settings: Settings, stop: asyncio.Event, *, dry_run: bool) -> None:
     """Do rounds and the duties of reward epochs until `stop` is set; with `dry_run`, send nothing."""
     keys, registry = load_keys(settings), CollectorRegistry()
-    ledgers, metrics = PostgresLedgers(connector(await _database(settings))), ProviderMetrics(registry)
+    ledgers, metrics = PostgresLedgers(connector(await database_of(settings))), ProviderMetrics(registry)
     if settings.provider_metrics_port:
         start_http_server(settings.provider_metrics_port, settings.host, registry)
     async with (
         aclosing(keys),
-        _reachable(settings, registry, stop) as chain_side,
-        _values_client(settings) as client,
+        reachable(settings, registry, stop) as chain_side,
+        values_client(settings) as client,
         httpx.AsyncClient(trust_env=False) as web,
     ):
         if chain_side is None:
             return
-        await _greet_signers(keys)
-        accounts = _accounts(settings, chain_side, keys)
+        await greet_signers(keys)
+        accounts = accounts_of(settings, chain_side, keys)
         chain = EvmChain(chain_side.endpoints, chain_side.reader, accounts, chain_side.contracts)
         system = system_of(settings, chain_side, accounts.finalizer)
 
@@ -188,52 +185,11 @@ async def run_provider(settings: Settings, stop: asyncio.Event, *, dry_run: bool
             await live(
                 ledgers=ledgers,
                 provider=provider_name(chain_side.network, keys.submit.address, dry_run=dry_run),
-                holder=_holder(),
+                holder=holder_name(),
                 make=make,
                 duties=duties,
                 clock=time.time,
                 metrics=metrics,
-                stop=stop,
-            )
-
-
-async def serve_protocol(settings: Settings, stop: asyncio.Event) -> None:
-    """Answer Flare's system client until `stop` is set; it sends, with its own keys. A second stands by."""
-    keys, registry = load_keys(settings), CollectorRegistry()
-    ledgers = PostgresLedgers(connector(await _database(settings)))
-    async with (
-        aclosing(keys),
-        _reachable(settings, registry, stop) as chain_side,
-        _values_client(settings) as client,
-    ):
-        if chain_side is None:
-            return
-
-        async def answer(ledger: Ledger) -> None:
-            answers = ProtocolAnswers(
-                network=chain_side.network,
-                submit_address=keys.submit.address,
-                chain=EvmChain(
-                    chain_side.endpoints,
-                    chain_side.reader,
-                    _accounts(settings, chain_side, keys),
-                    chain_side.contracts,
-                ),
-                ledger=ledger,
-                values=clock.guarding(HttpFeedValues(client)),
-                entropy=secrets.token_bytes,
-            )
-            watched = WatchedAnswers(answers)
-            api = create_protocol_api(watched, time.time)
-            async with _either(stop, watched.lost) as over:
-                await serve(api, settings.host, settings.protocol_port, over)
-
-        async with watching_clock(settings, chain_side, registry) as clock:
-            await serve_under_lease(
-                ledgers=ledgers,
-                provider=provider_name(chain_side.network, keys.submit.address),
-                holder=_holder(),
-                work=answer,
                 stop=stop,
             )
 
@@ -267,7 +223,7 @@ def careful_timings(network: Network) -> Timings:
 
 
 @asynccontextmanager
-async def _reachable(
+async def reachable(
     settings: Settings, registry: CollectorRegistry, stop: asyncio.Event
 ) -> AsyncIterator[Connected | None]:
     """The chain, as soon as it answers; None if told to stop before."""
@@ -287,25 +243,7 @@ async def _reachable(
     yield None
 
 
-@asynccontextmanager
-async def _either(one: asyncio.Event, other: asyncio.Event) -> AsyncIterator[asyncio.Event]:
-    """An event that is set when one of the two is."""
-    over = asyncio.Event()
-
-    async def follow(event: asyncio.Event) -> None:
-        await event.wait()
-        over.set()
-
-    following = {asyncio.create_task(follow(one)), asyncio.create_task(follow(other))}
-    try:
-        yield over
-    finally:
-        for task in following:
-            task.cancel()
-        await asyncio.wait(following)
-
-
-async def _greet_signers(keys: Keys) -> None:
+async def greet_signers(keys: Keys) -> None:
     """Say at once which remote signer is not ready; the provider starts all the same and asks again."""
     for key in keys.remote():
         try:
@@ -314,7 +252,7 @@ async def _greet_signers(keys: Keys) -> None:
             log.error("signer_not_ready", address=key.address.text, detail=str(error))
 
 
-def _accounts(settings: Settings, chain_side: Connected, keys: Keys) -> Accounts:
+def accounts_of(settings: Settings, chain_side: Connected, keys: Keys) -> Accounts:
     return Accounts(
         account_of(settings, chain_side, keys.submit),
         account_of(settings, chain_side, keys.submit_signatures),
@@ -346,7 +284,7 @@ def claim_recipient(settings: Settings) -> Address | None:
     return None if settings.claim_recipient is None else Address.of(settings.claim_recipient)
 
 
-async def _database(settings: Settings) -> str:
+async def database_of(settings: Settings) -> str:
     """The database's URL, once its layout is this release's."""
     if settings.database_url is None:
         raise ProviderNotConfigured("DATABASE_URL is not set: the provider keeps its word there")
@@ -361,11 +299,11 @@ async def _database(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _values_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def values_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     url = settings.core_url or f"http://{settings.host}:{settings.port}"
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         yield client
 
 
-def _holder() -> str:
+def holder_name() -> str:
     return f"{socket.gethostname()} {os.getpid()}"

@@ -97,6 +97,7 @@ ROOTS = (
     "core.simulation",
     "core.provide",
     "core.doctor",
+    "core.serve_protocol",
     "core.claim",
     "core.epoch_check",
     "core.shadow",

@@ -35,7 +35,7 @@ def run_rounds(
 @app.command("serve")
 def serve(data_dir: DataDir = None) -> None:
     """Answer Flare's own system client as its protocol data provider; the client sends."""
-    from core.provide import serve_protocol
+    from core.serve_protocol import serve_protocol
 
     settings = load_settings(data_dir=data_dir)
     run("provider", settings, lambda stop: serve_protocol(settings, stop))
