@@ -1,8 +1,8 @@
 """Limits that all replicas share: the bucket's step as one atomic script in Redis, on Redis' own clock.
 
-Neither open nor closed when Redis fails: for as long as it does not answer, this process limits on its own, so
-that a caller gets at most its limits once from each replica. An answer is waited for at most WAIT_S; after a
-failure Redis is left alone for PAUSE_S.
+Neither open nor closed when Redis fails: for as long as it does not answer, this process limits on its own,
+so that a caller gets at most its limits once from each replica. An answer is waited for at most WAIT_S; after
+a failure Redis is left alone for PAUSE_S.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api import problems
+from core.api.admin import AdminRoutes
+from core.api.gate import Gate
 from core.api.health import HealthRoutes
 from core.api.history import HistoryRoutes
 from core.api.ingest import IngestRoutes
@@ -23,6 +25,7 @@ from core.api.schemas import ProblemDocument
 from core.api.services import Services
 from core.api.session import StreamLimits
 from core.api.stream import Hub
+from core.api.usage import UsageRoutes
 from core.api.value_provider import ValueProviderRoutes
 
 DESCRIPTION = """
@@ -55,6 +58,10 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         RoundRoutes(services),
     ):
         app.include_router(routes.router())
+    if services.gateway is not None:
+        app.include_router(UsageRoutes(services.gateway, services.clock).router())
+        app.include_router(AdminRoutes(services.gateway, services.clock).router())
+        app.add_middleware(Gate, gateway=services.gateway, metrics=metrics, clock=services.clock)
     app.add_api_websocket_route("/v1/stream", hub.serve)
     if services.portal_dir is not None:
         # The router's last resort rather than a mount: a mount at / would answer a wrong method with 404.

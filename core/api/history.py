@@ -28,6 +28,8 @@ LIMIT_MAX: Final = 5_000
 LIMIT_DEFAULT: Final = 1_500
 SPAN_S_MAX: Final = 400 * 86_400.0
 SPAN_S_DEFAULT: Final = 86_400.0
+ROWS_ASKED_MAX: Final = 1_000_000
+"""Rows of a whole question, over all its pages. More are refused: a coarser interval says the same."""
 INTERVALS: Final = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 
 Interval = Literal["raw", "1m", "5m", "1h", "1d"]
@@ -131,6 +133,14 @@ def window_of(feed: Feed, interval: Interval, start: float, end: float, limit: i
     """The window that one answer covers: candles are cut by time, so that no store reads past the limit."""
     if start > end:
         raise bad_request("empty-window", "from is after to", **{"from": start, "to": end})
+    rows = int((end - start) / INTERVALS.get(interval, 1))
+    if rows > ROWS_ASKED_MAX:
+        fitting = next(
+            name for name, seconds in INTERVALS.items() if (end - start) / seconds <= ROWS_ASKED_MAX
+        )
+        detail = f"about {rows} rows in this interval; at most {ROWS_ASKED_MAX} may be asked for"
+        hint = f"ask for interval={fitting}, or for a shorter window"
+        raise bad_request("range-too-large", detail, rows=rows, limit=ROWS_ASKED_MAX, hint=hint)
     span_s = SPAN_S_MAX
     if interval != "raw":
         span_s = min(span_s, limit * INTERVALS[interval])

@@ -1,8 +1,8 @@
 """A token bucket and a day's quota as one pure step. The Redis script is this step again, for all replicas.
 
 In any span of `t` seconds at most `burst + per_s * t` tokens are given, and in a UTC day at most `per_day`.
-That is the slack: `burst`, and a thousandth of a token that is lent and owed. A refused request takes nothing.
-Time that runs backwards earns nothing and gives nothing back.
+That is the slack: `burst`, and a thousandth of a token that is lent and owed. A refused request takes
+nothing. Time that runs backwards earns nothing and gives nothing back.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The decision at the entrance: who asks, whether they may, and what it costs them.
 
-Holds the keys of the whole service in memory, so that no request waits for the database and nobody can make it
-work by asking for keys that do not exist. Knows no HTTP. In this order: a block, the key, its scope, the limits.
-A key that is refused costs its address tokens, so that guessing is slowed before it is blocked.
+Holds the keys of the whole service in memory, so that no request waits for the database and nobody can make
+it work by asking for keys that do not exist. Knows no HTTP. In this order: a block, the key, its scope, the
+limits. A key that is refused costs its address tokens, so that guessing is slowed before it is blocked.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Entrance:
         """Hold one of the caller's streams; raises TooManySockets. Each process counts its own."""
         who, limits = admitted.who, admitted.limits
         if self._sockets[who] >= limits.sockets:
-            raise TooManySockets(limits.tier, limits.sockets)
+            raise TooManySockets(limits)
         self._sockets[who] += 1
         try:
             yield
@@ -189,6 +189,4 @@ class Entrance:
 
 
 def _refusal(limits: Limits, verdict: Verdict) -> RateLimited | QuotaSpent:
-    if verdict.want is Want.QUOTA:
-        return QuotaSpent(limits.tier, limits.per_day or 0, verdict.retry_after_s)
-    return RateLimited(limits.tier, limits.per_s, verdict.retry_after_s)
+    return (QuotaSpent if verdict.want is Want.QUOTA else RateLimited)(limits, verdict)

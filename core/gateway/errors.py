@@ -13,6 +13,8 @@ TurnedAway
 from __future__ import annotations
 
 from chrono.errors import ChronoError
+from core.gateway.bucket import Verdict
+from core.gateway.tiers import Limits
 
 
 class TurnedAway(ChronoError):
@@ -55,22 +57,28 @@ class AddressBlocked(TurnedAway):
 class RateLimited(TurnedAway):
     """The bucket is empty."""
 
-    def __init__(self, tier: str, per_s: float, retry_after_s: float) -> None:
-        self.tier, self.per_s, self.retry_after_s = tier, per_s, retry_after_s
-        super().__init__(f"the tier {tier} allows {per_s:g} requests a second")
+    def __init__(self, limits: Limits, verdict: Verdict) -> None:
+        self.limits, self.verdict = limits, verdict
+        self.tier, self.per_s, self.burst = limits.tier.value, limits.per_s, limits.burst
+        self.retry_after_s = verdict.retry_after_s
+        super().__init__(
+            f"the tier {self.tier} allows {self.per_s:g} requests a second and {self.burst} at once"
+        )
 
 
 class QuotaSpent(TurnedAway):
     """The day's quota is used up."""
 
-    def __init__(self, tier: str, per_day: int, retry_after_s: float) -> None:
-        self.tier, self.per_day, self.retry_after_s = tier, per_day, retry_after_s
-        super().__init__(f"the tier {tier} allows {per_day} requests a day (UTC)")
+    def __init__(self, limits: Limits, verdict: Verdict) -> None:
+        self.limits, self.verdict = limits, verdict
+        self.tier, self.per_day = limits.tier.value, limits.per_day
+        self.retry_after_s = verdict.retry_after_s
+        super().__init__(f"the tier {self.tier} allows {self.per_day} requests a day (UTC)")
 
 
 class TooManySockets(TurnedAway):
     """Too many streams are open."""
 
-    def __init__(self, tier: str, limit: int) -> None:
-        self.tier, self.limit, self.retry_after_s = tier, limit, 5.0
-        super().__init__(f"the tier {tier} allows {limit} open streams")
+    def __init__(self, limits: Limits) -> None:
+        self.tier, self.sockets, self.retry_after_s = limits.tier.value, limits.sockets, 5.0
+        super().__init__(f"the tier {self.tier} allows {self.sockets} open streams")

@@ -3,8 +3,8 @@
     chr_4f7k2m9x0a1b_<43 characters of base62>
         prefix: names the key, shown everywhere    secret: 256 random bits, shown once
 
-Kept is a SHA-256 over prefix and secret, nothing else. A slow hash would add nothing to a secret that nobody can
-guess, and would give everybody who sends nonsense a way to make us work. Knows no store and no clock.
+Kept is a SHA-256 over prefix and secret, nothing else. A slow hash would add nothing to a secret that nobody
+can guess, and would give everybody who sends nonsense a way to make us work. Knows no store and no clock.
 """
 
 from __future__ import annotations

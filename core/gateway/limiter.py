@@ -16,7 +16,7 @@ class Limiter(Protocol):
     """Gives tokens out."""
 
     async def take(self, who: str, limits: Limits, cost: int) -> Verdict:
-        """Take tokens for a caller if they are there. Never raises, and answers within a tenth of a second."""
+        """Take tokens for a caller if they are there. Never raises; answers within 0.1 s."""
         ...
 
 

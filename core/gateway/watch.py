@@ -108,6 +108,11 @@ class Watch:
         del self._blocks[address]
         return None
 
+    def lift(self, address: str) -> None:
+        """Forget an address and its block."""
+        self._blocks.pop(address, None)
+        self._watched.pop(address, None)
+
     def learn(self, blocks: Iterable[Block]) -> None:
         """Take the blocks that all replicas share; they replace what is known here."""
         self._blocks.clear()

@@ -157,9 +157,13 @@ async def test_only_an_admin_enters_the_admin_api_even_from_here() -> None:
 async def test_streams_are_counted_and_given_back() -> None:
     door = Door()
     admitted = await door.ask()
-    with door.entrance.socket(admitted), door.entrance.socket(admitted):
-        with pytest.raises(TooManySockets), door.entrance.socket(admitted):
-            pass
+    with (
+        door.entrance.socket(admitted),
+        door.entrance.socket(admitted),
+        pytest.raises(TooManySockets),
+        door.entrance.socket(admitted),
+    ):
+        pass
     with door.entrance.socket(admitted):
         pass
 
