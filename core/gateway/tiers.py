@@ -24,10 +24,6 @@ class Tier(StrEnum):
     INTERNAL = "internal"
 
 
-SOLD: Final = (Tier.FREE, Tier.DEVELOPER, Tier.PREMIUM, Tier.INTERNAL)
-"""What an account may have."""
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Requests a second on average and at once, requests a UTC day, open streams, feeds of one stream.
