@@ -24,6 +24,8 @@ from core.api.rounds import RoundRoutes
 from core.api.schemas import ProblemDocument
 from core.api.services import Services
 from core.api.session import StreamLimits
+from core.api.sse import PATH as EVENTS
+from core.api.sse import EventRoutes
 from core.api.stream import Hub
 from core.api.usage import UsageRoutes
 from core.api.value_provider import ValueProviderRoutes
@@ -56,6 +58,7 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         IngestRoutes(services, metrics),
         ValueProviderRoutes(services),
         RoundRoutes(services),
+        EventRoutes(hub),
     ):
         app.include_router(routes.router())
     if services.gateway is not None:
@@ -97,7 +100,8 @@ class Timed:
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if route != "unmatched" else "any"
             elapsed = time.perf_counter() - started
-            self._metrics.request_seconds.labels(method, route, str(status)).observe(elapsed)
+            if route != EVENTS or status != 200:  # a stream lasts as long as its client likes
+                self._metrics.request_seconds.labels(method, route, str(status)).observe(elapsed)
 
 
 def _lifespan(hub: Hub) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -6,6 +6,7 @@ IETF's draft, meters what keys used, and tells what looks like an attack.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -31,6 +32,12 @@ from core.gateway.watch import Signal
 
 ADMITTED: Final = "chrono.admitted"
 """Under this name the scope holds whom the gate let in."""
+
+SEND_S_MAX: Final = 60.0
+"""How long a client may take for a part of an answer; the server then ends the connection."""
+
+SMALL_BYTES: Final = 65_536
+"""The server takes this much from us without waiting for the client."""
 
 INGEST: Final = "/ingest"
 _POLICY_VIOLATION: Final = 1008
@@ -112,6 +119,10 @@ class Gate:
                 visit.status = 101
             elif message["type"] == "websocket.close" and message.get("code") == _POLICY_VIOLATION:
                 self._gateway.entrance.note(visit.place, Signal.FLOOD, "stream")
+            elif len(message.get("body", b"")) > SMALL_BYTES:
+                async with asyncio.timeout(SEND_S_MAX):
+                    await send(message)
+                return
             await send(message)
 
         return watched

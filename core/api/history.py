@@ -12,9 +12,10 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from chrono.feeds import FEED_BY_NAME, Feed
+from core.api.answers import compressed
 from core.api.current import known_feeds
 from core.api.prices import FeedParameter
 from core.api.problems import bad_request, documented
@@ -95,6 +96,7 @@ class HistoryRoutes:
 
     async def history(
         self,
+        request: Request,
         feed: FeedParameter,
         interval: Annotated[Interval, Query()] = "1m",
         from_: FromParameter = None,
@@ -109,7 +111,7 @@ class HistoryRoutes:
         window = window_of(FEED_BY_NAME[feed], interval, start, asked_end, limit)
         told = await self._points(window) if interval == "raw" else await self._candles(window)
         head = {"feed": feed, "interval": interval, "from": start, "to": asked_end}
-        return Response(orjson.dumps({**head, **told}), media_type="application/json")
+        return await compressed(orjson.dumps({**head, **told}), request.headers)
 
     async def _points(self, window: Window) -> dict[str, object]:
         rows = await self._services.estimates.points(

@@ -10,20 +10,28 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from core.api.app import create_api
+from core.api.rules import rule_of
 from core.ports import StoreUnavailable
-from tests.fakes.services import World
+from tests.fakes.services import ADMIN_TOKEN, World
 
-UNSAYABLE = ("/ingest", "/v1/prices/history")
-"""Routes with a rule that a schema cannot say: bytes that are signed, `from` that is not after `to`."""
+UNSAYABLE = ("/ingest", "/v1/prices/history", "/v1/usage", "/admin/usage", "/admin/blocks")
+"""Routes with a rule that a schema cannot say: bytes that are signed, `from` that is not after `to`, a block
+that is there to be lifted.
+"""
+ENDLESS = "/v1/stream/sse"
+"""Its answer does not end; `test_sse` reads it over sockets."""
 
 
 def loaded(world: World) -> Any:
-    return schemathesis.openapi.from_asgi("/openapi.json", create_api(world.services()))
+    document = schemathesis.openapi.from_asgi("/openapi.json", create_api(world.services()))
+    return document.exclude(path=ENDLESS)
 
 
 def in_trouble() -> World:
     world = World(estimates=None, checks={"database": (False, "away")})
-    world.store.fails_with = world.ingest.fails_with = StoreUnavailable("the database is away", 5.0)
+    world.store.fails_with = world.ingest.fails_with = world.accounts.fails_with = StoreUnavailable(
+        "the database is away", 5.0
+    )
     return world
 
 
@@ -42,6 +50,22 @@ def test_every_route_keeps_to_the_document(case: Any) -> None:
     case.call_and_validate(excluded_checks=unsayable(case))
 
 
+@WELL.parametrize()
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+def test_with_an_operators_key_every_route_keeps_to_the_document(case: Any) -> None:
+    case.headers = {**(case.headers or {}), "X-API-Key": ADMIN_TOKEN}
+    excluded = [*unsayable(case), *([positive_data_acceptance] if "{prefix}" in case.operation.path else [])]
+    case.call_and_validate(excluded_checks=excluded)
+
+
+@WELL.parametrize()
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+def test_with_a_wrong_key_every_guarded_route_refuses_by_the_document(case: Any) -> None:
+    case.headers = {**(case.headers or {}), "X-API-Key": "chr_nonsense"}
+    answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
+    assert answer.status_code == 401 or rule_of(case.operation.path) is None
+
+
 @UNWELL.parametrize()
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 def test_in_trouble_every_route_keeps_to_the_document_and_fails_by_503_at_most(case: Any) -> None:
@@ -54,4 +78,4 @@ def test_every_route_of_the_api_is_in_the_document() -> None:
     paths = {(operation.method, operation.path) for operation in operations}
     assert ("post", "/ingest") in paths
     assert ("post", "/feed-values/{voting_round}") in paths
-    assert len(paths) == 17
+    assert len(paths) == 25
