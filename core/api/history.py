@@ -98,6 +98,7 @@ class HistoryRoutes:
         self,
         request: Request,
         feed: FeedParameter,
+        *,
         interval: Annotated[Interval, Query()] = "1m",
         from_: FromParameter = None,
         to: ToParameter = None,
