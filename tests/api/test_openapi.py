@@ -62,7 +62,7 @@ def test_every_route_keeps_to_the_document(case: Any) -> None:
 
 @WELL.parametrize()
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
-def test_with_an_operators_key_every_route_keeps_to_the_document(case: Any) -> None:
+def test_with_an_operators_key_every_route_answers_by_the_document(case: Any) -> None:
     case.headers = {**(case.headers or {}), "X-API-Key": ADMIN_TOKEN}
     excluded = [
         ignored_auth,
