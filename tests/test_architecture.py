@@ -171,7 +171,7 @@ def test_nothing_imports_the_client_and_no_worker_carries_it() -> None:
         if not inside(name, CLIENT):
             assert not [wanted for wanted in imports(tree) if inside(wanted, CLIENT)], name
     for file in ("wrangler.py", "worker_options.mjs"):
-        assert '"client")' in (ROOT / "infra" / "edge" / file).read_text("utf-8"), file
+        assert '"client"' in (ROOT / "infra" / "edge" / file).read_text("utf-8"), file
 
 
 @pytest.mark.parametrize(
