@@ -15,10 +15,9 @@ from rich.table import Table
 
 from chrono.errors import ChronoError
 from chrono.feeds import LEGS, Leg
-from core.commands import keys, provider
+from core.commands import gateway, keys, provider
 from core.commands.arena import arena
 from core.commands.backtest import backtest
-from core.commands import gateway, keys, provider
 from core.commands.words import (
     DataDir,
     Fault,
