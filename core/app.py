@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -24,12 +25,17 @@ from core.aggregation.estimate import Aggregator
 from core.aggregation.estimates import FeedState
 from core.aggregation.window import Window
 from core.api.app import create_api
+from core.api.gate import Gateway
 from core.api.server import serve
 from core.api.services import Services
 from core.api.session import StreamLimits
 from core.bus import InProcessBus, RedisBus
 from core.columns import TickColumns
 from core.ftso.identities import Address
+from core.gateway.callers import Places
+from core.gateway.entrance import Entrance
+from core.gateway.limiter import LocalLimiter
+from core.gateway.meter import Meter
 from core.ingest import Ingest, IngestMetrics
 from core.keys import KnownKeys, verify
 from core.messages import encode_pass
@@ -40,7 +46,9 @@ from core.publish import Publisher, PublishMetrics
 from core.rounds import FrozenRounds
 from core.routes import RouteMetrics, Routes
 from core.settings import Settings
+from core.shared_limits import SharedLimiter
 from core.storage.estimates import PostgresEstimateStore
+from core.storage.gateway import PostgresAccounts
 from core.storage.maintenance import Retention, maintain
 from core.storage.market import claim_market
 from core.storage.metrics import StorageMetrics
@@ -53,6 +61,7 @@ from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
 from core.tasks import TaskMetrics, keep_running
 from core.trades import NewTrades
+from core.upkeep import GatewayMetrics, Upkeep
 from core.venue_board import Board, BoardMetrics
 from core.volumes import VolumeBook
 
@@ -61,6 +70,8 @@ VENUES_EVERY_S: Final = 1.0
 DATABASE_RETRY_S: Final = 2.0
 LATE_PASS_S: Final = 5.0
 FLUSH_S: Final = 0.5
+SEQUENCES_PER_S_MAX: Final = 100
+"""Twice the most passes a second that the settings allow: no sequence of a run comes again in the next."""
 
 Work = Callable[[], Awaitable[None]]
 
@@ -104,9 +115,10 @@ async def run_core(
             await serve(api, settings.host, settings.port, stop, started=announce)
             for task in background:
                 task.cancel()
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, StoreUnavailable):
             async with asyncio.timeout(FLUSH_S):
                 await parts.publisher.flush()
+                await parts.upkeep.store_usage()
     log.info("core_stopped")
 
 
@@ -125,6 +137,8 @@ class _Core:
     publisher: Publisher
     rounds: FrozenRounds
     ingest: Ingest
+    gateway: Gateway
+    upkeep: Upkeep
     round_book: PostgresScores | None
     shadow_book: PostgresShadowStore
     database: str = "not tried yet"
@@ -148,6 +162,7 @@ class _Core:
             portal_dir=STATIC,
             round_book=self.round_book,
             shadow_book=self.shadow_book,
+            gateway=self.gateway,
         )
 
     def ready(self) -> Mapping[str, tuple[bool, str]]:
@@ -227,7 +242,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     ticks = PostgresTickStore(connector(dsn), storage_metrics)
     estimates = PostgresEstimateStore(pool, storage_metrics)
     publisher = Publisher(
-        aggregates=Aggregator(window),
+        aggregates=Aggregator(window, after=int(time.time() * SEQUENCES_PER_S_MAX)),
         bus=bus,
         store=estimates,
         encode=encode_pass,
@@ -256,6 +271,8 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         on_ticks=publisher.poke,
     )
     venues = PostgresVenueStore(pool, storage_metrics)
+    gateway_metrics = GatewayMetrics(registry)
+    gateway = _gateway(settings, registry, pool, gateway_metrics)
     return _Core(
         window,
         volumes,
@@ -268,9 +285,30 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         publisher,
         rounds,
         ingest,
+        gateway,
+        Upkeep(gateway.entrance, gateway.accounts, time.time, gateway_metrics),
         _round_book(settings, pool),
         PostgresShadowStore(pool),
     )
+
+
+def _gateway(
+    settings: Settings, registry: CollectorRegistry, pool: asyncpg.Pool, metrics: GatewayMetrics
+) -> Gateway:
+    """Keys and limits; limits are shared where there is a Redis."""
+    redis_url, token = settings.redis_url, settings.admin_token
+    entrance = Entrance(
+        limiter=LocalLimiter(time.time)
+        if redis_url is None
+        else SharedLimiter(redis_url.get_secret_value(), registry, time.time),
+        meter=Meter(lambda: secrets.token_bytes(16)),
+        clock=time.time,
+        anonymous=settings.anonymous,
+        admin_token=None if token is None else token.get_secret_value(),
+        tell=metrics.tell,
+    )
+    places = Places(settings.allowed_networks)
+    return Gateway(entrance, PostgresAccounts(pool), places, secrets.token_bytes)
 
 
 def _round_book(settings: Settings, pool: asyncpg.Pool) -> PostgresScores | None:
@@ -310,12 +348,17 @@ def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[st
         await parts.prepared.wait()
         await _keep_venue_states(parts.board, parts.venues)
 
+    async def upkeep() -> None:
+        await parts.prepared.wait()
+        await parts.upkeep.run()
+
     work: dict[str, Work] = {
         "passes": parts.publisher.run_passes,
         "ticks": ticks,
         "estimates": estimates,
         "reference": reference,
         "venue_states": venue_states,
+        "upkeep": upkeep,
         "rounds": lambda: parts.rounds.run(time.time),
         "database": lambda: _keep_database(parts, pool, settings),
     }

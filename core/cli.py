@@ -15,7 +15,7 @@ from rich.table import Table
 
 from chrono.errors import ChronoError
 from chrono.feeds import LEGS, Leg
-from core.commands import keys, provider
+from core.commands import gateway, keys, provider
 from core.commands.arena import arena
 from core.commands.backtest import backtest
 from core.commands.words import (
@@ -49,6 +49,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(provider.app, name="provider")
 app.command()(arena)
 app.command()(backtest)
+app.add_typer(gateway.app, name="gateway")
 
 
 class MarketChoice(StrEnum):

@@ -8,6 +8,7 @@ prefix, as everywhere.
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,7 @@ from core.log import LogFormat
 Market = Literal["live", "simulated", "replay"]
 Network = Literal["flare", "songbird", "coston", "coston2", "local"]
 
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 _DATABASE_SCHEMES = ("postgresql", "postgres")
 _UNPREFIXED = ("database_url", "redis_url")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -113,10 +115,20 @@ class Settings(BaseSettings):
     estimate_retention_days: int = Field(30, ge=8, le=3650, description="single estimates are dropped after")
     stream_clients: int = Field(1_000, ge=1, le=100_000, description="WebSocket clients at once")
 
+    anonymous: bool = Field(
+        True, description="whether callers without an API key are served, as the free tier"
+    )
+    allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        LOOPBACK, description="networks that are never limited nor blocked, and whose proxies are believed"
+    )
+    admin_token: SecretStr | None = Field(
+        None, min_length=32, description="opens /admin beside keys with the scope admin; none: only those"
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
     log_format: LogFormat = Field("auto", description="auto, text or json")
 
-    @field_validator("venues", "legs", "rpc_urls", mode="before")
+    @field_validator("venues", "legs", "rpc_urls", "allowed_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -131,6 +143,8 @@ class Settings(BaseSettings):
         strangers = sorted(set(self.legs) - {str(leg) for leg in LEGS})
         if strangers:
             raise ValueError(f"legs that are not in the feed table: {', '.join(strangers)}")
+        for text in self.allowed_networks:
+            ip_network(text, strict=False)
         if not self.venues:
             raise ValueError("at least one venue is needed")
         for name, url, schemes in (
@@ -194,7 +208,7 @@ def _written(value: object) -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
-        return masked_url(value.get_secret_value())
+        return masked_url(value.get_secret_value()) if "://" in value.get_secret_value() else "********"
     if isinstance(value, tuple):
         return ",".join(_host(str(each)) for each in value) or "-"
     return "-" if value is None or value == {} else str(value)

@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ports",
         "core.storage",
         "core.ftso",
+        "core.gateway",
         "core.provider.ports",
         "core.provider.score",
         "core.provider.shadow",
@@ -57,6 +58,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ftso",
         "core.simulator.assets",
     ),
+    "core.gateway": ("chrono", "core.gateway"),
+    "core.upkeep": ("chrono", "core.gateway", "core.ports"),
+    "core.shared_limits": ("chrono", "core.gateway"),
     "core.bus": ("chrono", "core.ports"),
     "core.keys": ("chrono",),
     "core.rotation": ("chrono",),
@@ -76,6 +80,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "chrono",
         "core.aggregation",
         "core.api",
+        "core.gateway",
         "core.messages",
         "core.ports",
         "core.ftso",
@@ -89,6 +94,7 @@ ROOTS = (
     "core.app",
     "core.up",
     "core.check",
+    "core.database",
     "core.cli",
     "core.commands",
     "core.__main__",
@@ -105,6 +111,8 @@ ROOTS = (
 )
 
 KERNEL_MAY_USE = {"httpx"}
+CLIENT = "chrono.client"  # a rim beside the kernel: nothing imports it, and no Worker carries it
+CLIENT_MAY_USE = {"httpx", "websockets"}
 SOCKETS = {"socket", "ssl", "httpx", "asyncpg", "redis", "urllib.request", "http.client", "aiohttp"}
 CLOCKS = {"time.time", "time.monotonic", "datetime.now", "datetime.utcnow", "time.time_ns"}
 ENTROPY = {"secrets", "uuid"}
@@ -163,7 +171,18 @@ def test_the_kernel_uses_the_standard_library_and_httpx_in_one_place() -> None:
             for wanted in imports(tree)
             if wanted.partition(".")[0] not in sys.stdlib_module_names | {"chrono", "__future__"}
         }
-        assert foreign <= (KERNEL_MAY_USE if name == "chrono.fetch" else set()), name
+        if inside(name, CLIENT):
+            assert foreign <= CLIENT_MAY_USE, name
+        else:
+            assert foreign <= (KERNEL_MAY_USE if name == "chrono.fetch" else set()), name
+
+
+def test_nothing_imports_the_client_and_no_worker_carries_it() -> None:
+    for name, tree in everything():
+        if not inside(name, CLIENT):
+            assert not [wanted for wanted in imports(tree) if inside(wanted, CLIENT)], name
+    for file in ("wrangler.py", "worker_options.mjs"):
+        assert '"client"' in (ROOT / "infra" / "edge" / file).read_text("utf-8"), file
 
 
 @pytest.mark.parametrize(
@@ -175,12 +194,13 @@ def test_the_kernel_uses_the_standard_library_and_httpx_in_one_place() -> None:
         "core.columns",
         "core.messages",
         "core.trades",
+        "core.gateway",
         "station",
     ],
 )
 def test_pure_rooms_open_no_socket_read_no_clock_and_draw_no_entropy(package: str) -> None:
     for name, tree in everything():
-        if not inside(name, package) or name == "chrono.fetch":
+        if not inside(name, package) or name == "chrono.fetch" or inside(name, CLIENT):
             continue
         used = set(imports(tree))
         assert not {

@@ -153,14 +153,17 @@ def _venues_used(markets: Markets, used: Bools) -> NDArray[np.int16]:
 
 
 class Aggregator:
-    """Estimates of a window, pass by pass. Keeps the last LIVE values and the count of passes."""
+    """Estimates of a window, pass by pass. Keeps the last LIVE values and the count of passes.
 
-    def __init__(self, window: Window) -> None:
+    Sequences begin after `after`: one that grows from run to run keeps them from being given twice.
+    """
+
+    def __init__(self, window: Window, after: int = 0) -> None:
         self._window = window
         self._graph = Graph.of(window.markets)
         feeds = window.markets.shape[0]
         self._price, self._low, self._high, self._live_at = (np.full(feeds, np.nan) for _ in range(4))
-        self._sequence = 0
+        self._sequence = after
 
     def estimate(self, at: float) -> Estimates:
         """The estimates at `at`. Volumes are those traded since the last call. At most once per instant."""

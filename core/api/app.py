@@ -8,29 +8,34 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api import problems
+from core.api.admin import AdminRoutes
+from core.api.document import describe
+from core.api.gate import Gate
 from core.api.health import HealthRoutes
 from core.api.history import HistoryRoutes
 from core.api.ingest import IngestRoutes
 from core.api.metrics import ApiMetrics
 from core.api.prices import PriceRoutes
 from core.api.rounds import RoundRoutes
-from core.api.schemas import ProblemDocument
 from core.api.services import Services
 from core.api.session import StreamLimits
 from core.api.shadow import ShadowRoutes
+from core.api.sse import PATH as EVENTS
+from core.api.sse import EventRoutes
 from core.api.stream import Hub
+from core.api.usage import UsageRoutes
 from core.api.value_provider import ValueProviderRoutes
 
 DESCRIPTION = """
 Prices of Flare's feeds, made from several exchanges.
 
 `WS /v1/stream` answers `{"op":"subscribe","feeds":["BTC/USD"]}` (or `["*"]`) with a snapshot, then sends
-updates with sequence numbers. Refusals are problem documents (RFC 9457). Prices are text, times Unix seconds.
+updates with sequence numbers; with `"since":n` it goes on after the sequence n, or says that it cannot.
+Refusals are problem documents (RFC 9457). Prices are text, times Unix seconds.
 """
 
 
@@ -55,13 +60,18 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         ValueProviderRoutes(services),
         RoundRoutes(services),
         ShadowRoutes(services),
+        EventRoutes(hub),
     ):
         app.include_router(routes.router())
+    if services.gateway is not None:
+        app.include_router(UsageRoutes(services.gateway, services.clock).router())
+        app.include_router(AdminRoutes(services.gateway, services.clock).router())
+        app.add_middleware(Gate, gateway=services.gateway, metrics=metrics, clock=services.clock)
     app.add_api_websocket_route("/v1/stream", hub.serve)
     if services.portal_dir is not None:
         # The router's last resort rather than a mount: a mount at / would answer a wrong method with 404.
         app.router.default = StaticFiles(directory=services.portal_dir, html=True)
-    app.openapi = _openapi(app)  # type: ignore[method-assign]
+    app.openapi = describe(app, guarded=services.gateway is not None)  # type: ignore[method-assign]
     app.add_middleware(Timed, metrics=metrics)
     return app
 
@@ -92,7 +102,8 @@ class Timed:
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if route != "unmatched" else "any"
             elapsed = time.perf_counter() - started
-            self._metrics.request_seconds.labels(method, route, str(status)).observe(elapsed)
+            if route != EVENTS or status != 200:  # a stream lasts as long as its client likes
+                self._metrics.request_seconds.labels(method, route, str(status)).observe(elapsed)
 
 
 def _lifespan(hub: Hub) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -104,30 +115,3 @@ def _lifespan(hub: Hub) -> Callable[[FastAPI], AbstractAsyncContextManager[None]
             following.cancel()
 
     return lifespan
-
-
-def _openapi(app: FastAPI) -> Callable[[], dict[str, object]]:
-    """FastAPI's document, with what it cannot know: our problems in the place of its own 422."""
-
-    def document() -> dict[str, object]:
-        if app.openapi_schema is None:
-            made = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            schemas = made["components"]["schemas"]
-            schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            for operations in made["paths"].values():
-                for operation in operations.values():
-                    _drop_default_422(operation["responses"])
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    return document
-
-
-def _drop_default_422(responses: dict[str, dict[str, object]]) -> None:
-    content = responses.get("422", {}).get("content", {})
-    if "application/json" in content:  # type: ignore[operator]
-        del responses["422"]

@@ -1,11 +1,15 @@
 """The newest price object of each feed, and the messages made of them: each is joined once for all clients.
 
 Pure: no socket, no clock. `ordinal` counts the passes that arrived here, so that a client that was skipped
-knows by how many.
+knows by how many. The last passes are kept whole, for clients that come back and say what they had.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import orjson
@@ -18,8 +22,27 @@ MESSAGES_MAX: Final = 4_096
 """Joined updates kept for one pass; more are joined for each client."""
 
 
+RING_MAX: Final = 256
+"""Passes that are kept for clients that come back: at five a second, 51 s of them, 7 MB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A pass that arrived as the `ordinal`th here. `lost` passes before it never arrived."""
+
+    ordinal: int
+    sequence: int
+    at: float
+    fragments: Mapping[str, bytes]
+    lost: int
+
+
 class Board:
-    """What all clients look at. A pass that lacks a feed leaves its last object standing."""
+    """What all clients look at. A pass that lacks a feed leaves its last object standing.
+
+    Sequences count passes, also from run to run of the core (`core.app`), so a hole in them is a pass that
+    never arrived here, and one that goes backwards begins anew.
+    """
 
     def __init__(self) -> None:
         self.sequence = 0
@@ -28,11 +51,21 @@ class Board:
         self._fragments: dict[str, bytes] = {}
         self._changed: dict[str, int] = {}
         self._updates: dict[tuple[Feeds, int, int], str] = {}
+        self._ring: deque[Pass] = deque(maxlen=RING_MAX)
+
+    @property
+    def oldest(self) -> int | None:
+        """The oldest sequence that a client may come back with; None before the first pass."""
+        return self._ring[0].sequence if self._ring else None
 
     def apply(self, message: PassMessage) -> None:
         """Take a pass: the one that arrives last is the newest."""
+        lost = message.sequence - self.sequence - 1 if self.ordinal else 0
+        if lost < 0:
+            self._ring.clear()
         self.ordinal += 1
         self.sequence, self.at = message.sequence, message.at
+        self._ring.append(Pass(self.ordinal, message.sequence, message.at, message.fragments, max(0, lost)))
         self._fragments.update(message.fragments)
         self._changed.update(dict.fromkeys(message.fragments, self.ordinal))
         self._updates.clear()
@@ -40,27 +73,54 @@ class Board:
     def snapshot(self, feeds: Feeds, at: float) -> str:
         """The first message after a subscription: every feed of it. Its own `at` is now."""
         head = {"type": "snapshot", "sequence": self.sequence, "at": round(max(at, self.at), 3)}
-        return self._joined_with(head, feeds, 0)
+        return _joined(head, self._newest(feeds, 0))
 
     def update(self, feeds: Feeds, seen: int, previous: int) -> str:
         """What changed after the ordinal `seen`, for a client whose last message had `previous`."""
         key = (feeds, seen, previous)
         text = self._updates.get(key)
         if text is None:
-            text = self._joined_with(self._update_head(seen, previous), feeds, seen)
+            text = _joined(self._update_head(seen, previous), self._newest(feeds, seen))
             if len(self._updates) < MESSAGES_MAX:
                 self._updates[key] = text
         return text
 
+    def find(self, sequence: int) -> int | None:
+        """The ordinal of a pass that is still kept, or None."""
+        if not self._ring or not self._ring[0].sequence <= sequence <= self.sequence:
+            return None
+        return next((kept.ordinal for kept in self._ring if kept.sequence == sequence), None)
+
+    def after(self, ordinal: int) -> Pass | None:
+        """The pass that followed the one of this ordinal; None if it is not kept."""
+        place = ordinal + 1 - self._ring[0].ordinal if self._ring else -1
+        return self._ring[place] if 0 <= place < len(self._ring) else None
+
+    def replayed(self, kept: Pass, feeds: Feeds, previous: int) -> str:
+        """A pass of the past as an update."""
+        head: dict[str, object] = {"type": "update", "sequence": kept.sequence, "previous": previous}
+        head |= {"at": kept.at, "replayed": True}
+        if kept.lost:
+            head["lost"] = kept.lost
+        return _joined(head, [part for feed, part in kept.fragments.items() if feed in feeds])
+
     def _update_head(self, seen: int, previous: int) -> dict[str, object]:
         head = {"type": "update", "sequence": self.sequence, "previous": previous, "at": self.at}
         skipped = self.ordinal - seen - 1
-        return {**head, "conflated": skipped} if skipped else head
+        lost = sum(kept.lost for kept in islice(reversed(self._ring), skipped + 1))
+        if skipped:
+            head["conflated"] = skipped
+        if lost:
+            head["lost"] = lost
+        return head
 
-    def _joined_with(self, head: dict[str, object], feeds: Feeds, seen: int) -> str:
-        changed = [
+    def _newest(self, feeds: Feeds, seen: int) -> list[bytes]:
+        return [
             fragment
             for feed, fragment in self._fragments.items()
             if feed in feeds and self._changed[feed] > seen
         ]
-        return (orjson.dumps(head)[:-1] + b',"prices":[' + b",".join(changed) + b"]}").decode()
+
+
+def _joined(head: Mapping[str, object], prices: list[bytes]) -> str:
+    return (orjson.dumps(head)[:-1] + b',"prices":[' + b",".join(prices) + b"]}").decode()

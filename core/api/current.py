@@ -11,6 +11,7 @@ import orjson
 from starlette.exceptions import HTTPException
 
 from chrono.feeds import FEED_BY_NAME
+from core.api.answers import squeeze
 from core.api.problems import unknown_feed
 from core.api.services import Services
 from core.messages import LATE_S, PassMessage, decode_pass, encode_pass
@@ -27,6 +28,7 @@ class CurrentPrices:
         self._key: tuple[int, float, int] | None = None
         self._message: PassMessage | None = None
         self._bodies: dict[tuple[str, ...], bytes] = {}
+        self._squeezed: dict[tuple[str, ...], bytes] = {}
 
     def message(self) -> PassMessage:
         """The last pass; raises 503 before the first."""
@@ -42,6 +44,7 @@ class CurrentPrices:
             self._message = decode_pass(encode_pass(estimates, reference, seen_at))
             self._key = key
             self._bodies.clear()
+            self._squeezed.clear()
         return self._message
 
     def body(self, feeds: tuple[str, ...]) -> bytes:
@@ -55,6 +58,22 @@ class CurrentPrices:
             if len(self._bodies) < _BODIES_MAX:
                 self._bodies[feeds] = body
         return body
+
+    def tag(self) -> str:
+        """An ETag that changes with every pass, and while a pass is late every second."""
+        message = self.message()
+        late_s = 0 if self._key is None else self._key[2]
+        return f'W/"{message.sequence}-{late_s}"'
+
+    def squeezed(self, feeds: tuple[str, ...]) -> bytes:
+        """The body in gzip, made once a pass."""
+        body = self.body(feeds)
+        small = self._squeezed.get(feeds)
+        if small is None:
+            small = squeeze(body)
+            if len(self._squeezed) < _BODIES_MAX:
+                self._squeezed[feeds] = small
+        return small
 
 
 def no_estimates_yet() -> HTTPException:

@@ -12,9 +12,10 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from chrono.feeds import FEED_BY_NAME, Feed
+from core.api.answers import compressed
 from core.api.current import known_feeds
 from core.api.prices import FeedParameter
 from core.api.problems import bad_request, documented
@@ -28,6 +29,8 @@ LIMIT_MAX: Final = 5_000
 LIMIT_DEFAULT: Final = 1_500
 SPAN_S_MAX: Final = 400 * 86_400.0
 SPAN_S_DEFAULT: Final = 86_400.0
+ROWS_ASKED_MAX: Final = 1_000_000
+"""Rows of a whole question, over all its pages. More are refused: a coarser interval says the same."""
 INTERVALS: Final = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 
 Interval = Literal["raw", "1m", "5m", "1h", "1d"]
@@ -93,7 +96,9 @@ class HistoryRoutes:
 
     async def history(
         self,
+        request: Request,
         feed: FeedParameter,
+        *,
         interval: Annotated[Interval, Query()] = "1m",
         from_: FromParameter = None,
         to: ToParameter = None,
@@ -107,7 +112,7 @@ class HistoryRoutes:
         window = window_of(FEED_BY_NAME[feed], interval, start, asked_end, limit)
         told = await self._points(window) if interval == "raw" else await self._candles(window)
         head = {"feed": feed, "interval": interval, "from": start, "to": asked_end}
-        return Response(orjson.dumps({**head, **told}), media_type="application/json")
+        return await compressed(orjson.dumps({**head, **told}), request.headers)
 
     async def _points(self, window: Window) -> dict[str, object]:
         rows = await self._services.estimates.points(
@@ -131,6 +136,14 @@ def window_of(feed: Feed, interval: Interval, start: float, end: float, limit: i
     """The window that one answer covers: candles are cut by time, so that no store reads past the limit."""
     if start > end:
         raise bad_request("empty-window", "from is after to", **{"from": start, "to": end})
+    rows = int((end - start) / INTERVALS.get(interval, 1))
+    if rows > ROWS_ASKED_MAX:
+        fitting = next(
+            name for name, seconds in INTERVALS.items() if (end - start) / seconds <= ROWS_ASKED_MAX
+        )
+        detail = f"about {rows} rows in this interval; at most {ROWS_ASKED_MAX} may be asked for"
+        hint = f"ask for interval={fitting}, or for a shorter window"
+        raise bad_request("range-too-large", detail, rows=rows, limit=ROWS_ASKED_MAX, hint=hint)
     span_s = SPAN_S_MAX
     if interval != "raw":
         span_s = min(span_s, limit * INTERVALS[interval])

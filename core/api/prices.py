@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from chrono.feeds import FEED_BY_NAME, FEEDS, Feed
 from core.aggregation.estimates import Estimates, FeedState, LegReason
+from core.api.answers import GZIP_BYTES_MIN, has_tag, tagged, takes_gzip, unchanged
 from core.api.current import CurrentPrices, known_feeds, no_estimates_yet
 from core.api.problems import documented
 from core.api.queries import only
@@ -74,9 +75,16 @@ class PriceRoutes:
     async def feeds(self) -> Response:
         return Response(self._feeds, media_type="application/json")
 
-    async def prices(self, feeds: FeedsParameter = None) -> Response:
+    async def prices(self, request: Request, feeds: FeedsParameter = None) -> Response:
+        """With `If-None-Match` a pass that the client has already is told by 304."""
         wanted = _ALL if feeds is None else known_feeds(tuple(feeds.split(",")))
-        return Response(self._current.body(wanted), media_type="application/json")
+        tag = self._current.tag()
+        if has_tag(request.headers, tag):
+            return unchanged(tag)
+        body = self._current.body(wanted)
+        if len(body) < GZIP_BYTES_MIN or not takes_gzip(request.headers):
+            return tagged(body, tag, squeezed=False)
+        return tagged(self._current.squeezed(wanted), tag, squeezed=True)
 
     async def sources(self, feed: FeedParameter) -> Response:
         known_feeds((feed,))

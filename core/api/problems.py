@@ -22,6 +22,8 @@ from starlette.responses import Response
 from chrono import errors
 from chrono.errors import ChronoError
 from core.api.metrics import ApiMetrics
+from core.gateway import errors as gateway
+from core.gateway.accounts import NoSuch
 from core.ports import RoundMissed, RoundNotOpen, SequenceConflict, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -70,7 +72,8 @@ class _Kind:
     slug: str = ""
 
 
-_CHALLENGE: Final = {"WWW-Authenticate": 'Chrono-Batch realm="ingest"'}
+_BATCH_CHALLENGE: Final = {"WWW-Authenticate": 'Chrono-Batch realm="ingest"'}
+_KEY_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="chrono"'}
 
 _KINDS: Final[dict[type[ChronoError], _Kind]] = {
     errors.OversizedBatch: _Kind(413, "The batch is too large", ("size", "limit", "unit")),
@@ -85,6 +88,20 @@ _KINDS: Final[dict[type[ChronoError], _Kind]] = {
     StoreUnavailable: _Kind(503, "The store cannot answer now", ("retry_after_s",), "store-unavailable"),
     RoundNotOpen: _Kind(409, "The round is not open yet", ("voting_round", "opens_at"), "round-not-open"),
     RoundMissed: _Kind(404, "The round was missed", ("voting_round",), "round-missed"),
+    gateway.KeyRefused: _Kind(401, "The API key is not accepted", (), "key-refused"),
+    gateway.KeyRequired: _Kind(401, "An API key is needed", (), "key-required"),
+    gateway.ScopeMissing: _Kind(403, "The API key may not do this", ("scope",), "scope-missing"),
+    gateway.AddressBlocked: _Kind(
+        403, "The address is blocked for a while", ("reason", "retry_after_s"), "address-blocked"
+    ),
+    gateway.RateLimited: _Kind(
+        429, "Too many requests", ("tier", "per_s", "burst", "retry_after_s"), "rate-limited"
+    ),
+    gateway.QuotaSpent: _Kind(
+        429, "The day's quota is used up", ("tier", "per_day", "retry_after_s"), "quota-spent"
+    ),
+    gateway.TooManySockets: _Kind(429, "Too many open streams", ("tier", "sockets"), "too-many-streams"),
+    NoSuch: _Kind(404, "There is no such thing", ("what", "name"), "no-such"),
 }
 
 
@@ -110,9 +127,12 @@ def problem_of(error: Exception) -> Problem:
     if kind is None:
         return Problem("internal-error", 500, "Internal error", "the request failed; the log says why")
     evidence = {name: getattr(error, name) for name in kind.evidence}
-    headers: dict[str, str] = dict(_CHALLENGE) if kind.status == 401 else {}
-    if isinstance(error, StoreUnavailable):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    headers: dict[str, str] = {}
+    if kind.status == 401:
+        headers.update(_BATCH_CHALLENGE if isinstance(error, errors.BatchError) else _KEY_CHALLENGE)
+    wait_s: float | None = getattr(error, "retry_after_s", None)
+    if wait_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
     slug = kind.slug or getattr(error, "reason", "refused")
     return Problem(slug, kind.status, kind.title, str(error), evidence, headers)
 

@@ -16,14 +16,19 @@ from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from core.api.session import StreamLimits
-from core.api.stream import DIRECT_EXTENSION, Hub
+from core.api.stream import ABORT_EXTENSION, DIRECT_EXTENSION, Hub
 
 DRAIN_STREAM_S: Final = 0.75
 DRAIN_REQUESTS_S: Final = 1
 """Bounds of the drain: with uvicorn's own turns (0.1 s each) it ends within 3 s."""
+
+HEAD_S_MAX: Final = 10.0
+HEAD_BYTES_MAX: Final = 32_768
+"""How long and how large the head of a request may be."""
 
 FRAMES_MAX: Final = 16
 
@@ -90,6 +95,60 @@ class _StreamProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(FLUSH_S, self.transport.abort)
 
 
+class _HttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds on the head of a request, in seconds and in bytes.
+
+    The time runs from the connection or from the first byte of a further request. Over a bound the connection
+    is cut: who sends a header a second is owed no answer.
+    """
+
+    def __init__(self, *args: Any, head_s: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_s = head_s
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._head_bytes = 0
+        self._head_due: asyncio.TimerHandle | None = None
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_there()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._expect_head()
+
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_is_there()
+        self.scope["extensions"] = {ABORT_EXTENSION: {"abort": self.transport.abort}}
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._head_due is None:
+            self._head_due = self.loop.call_later(self._head_s, self.transport.abort)
+
+    def _head_is_there(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise ValueError("the head of the request is too large")
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: stopping is the caller's decision."""
 
@@ -115,6 +174,7 @@ async def serve(
     *,
     started: Callable[[int], None] | None = None,
     limits: StreamLimits | None = None,
+    head_s: float = HEAD_S_MAX,
 ) -> None:
     """Serve until `stop` is set, then drain within 3 s: WebSockets are closed with 1001.
 
@@ -123,7 +183,7 @@ async def serve(
     """
     with _bind(host, port) as listener:
         bound_port: int = listener.getsockname()[1]
-        config = _config(app, limits or StreamLimits())
+        config = _config(app, limits or StreamLimits(), head_s)
         server = _Server(config, lambda: started(bound_port) if started else None)
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve([listener]), name="api-serve")
@@ -157,10 +217,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(app: FastAPI, limits: StreamLimits) -> uvicorn.Config:
+def _config(app: FastAPI, limits: StreamLimits, head_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=cast(type[asyncio.Protocol], partial(_HttpProtocol, head_s=head_s)),
         ws=cast(type[asyncio.Protocol], partial(_StreamProtocol, frames=_Frames())),
         ws_max_size=limits.message_bytes_max,
         ws_per_message_deflate=False,

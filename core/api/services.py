@@ -13,6 +13,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from core.aggregation.estimates import Estimates
+from core.api.gate import Gateway
 from core.ftso.identities import VotingRoundId
 from core.ftso.timings import Step
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
@@ -102,7 +103,8 @@ class Routes(Protocol):
 class Services:
     """Everything the API needs. `ready` answers from memory: check name -> (ok, detail).
 
-    `about` are further members of `/health`, such as the network and the market it serves.
+    `about` are further members of `/health`, such as the network and the market it serves. Without a
+    `gateway` nobody is limited and there are no keys.
     """
 
     ingest: Ingest
@@ -121,3 +123,4 @@ class Services:
     portal_dir: Path | None = None
     round_book: RoundBook | None = None
     shadow_book: ShadowBook | None = None
+    gateway: Gateway | None = None

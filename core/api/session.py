@@ -4,14 +4,19 @@ Knows what the client asked for, what it got last, and what it must be told next
 a clock: `receive(text, at)` takes a message in, `next(board, at)` gives the next one out. The protocol, JSON
 texts:
 
-    client  {"op":"subscribe","feeds":["BTC/USD"]}  or ["*"]
+    client  {"op":"subscribe","feeds":["BTC/USD"]}  or ["*"]; with "since":n to go on after the sequence n
             {"op":"unsubscribe","feeds":[..]}
             {"op":"ping"}
     server  {"type":"subscribed","feeds":[..]}      all that is subscribed now
             {"type":"snapshot","sequence","at","prices":[..]}    first after each subscribe
             {"type":"update","sequence","previous","at","prices":[..]}
                      `previous` is the sequence of the last snapshot or update this client really got;
-                     with "conflated":n when n passes between were skipped because the client was slow
+                     with "conflated":n when n passes between were skipped because the client was slow,
+                     with "lost":n when n passes between never reached this server,
+                     with "replayed":true when it is told late, after a `resumed`
+            {"type":"resumed","since","sequence"}   instead of a snapshot: all updates after `since` follow
+            {"type":"gap","since","sequence","oldest","why"}    they cannot be told: a snapshot follows;
+                     why: too-old (passes up to `oldest` are gone) or unknown (no such sequence here)
             {"type":"heartbeat","sequence","at"}    after 5 s of silence; {"type":"pong"}
                      `at` of a snapshot or heartbeat is now, of an update the time of its pass
             {"type":"error","problem":{..}}         RFC 9457; the connection stays
@@ -37,6 +42,7 @@ _WILDCARD: Final = "*"
 _INSTANCE: Final = "/v1/stream"
 FEEDS_MAX: Final = 200
 """Names in one message; more are refused."""
+SEQUENCE_MAX: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,16 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A text to be sent. `pass_at` is the time of the pass that an update tells, else None."""
+    """A text to be sent. `pass_at` is the time of the pass that an update tells while it is new, else None.
+
+    `sequence` is that of the prices in it, if there are any.
+    """
 
     type: str
     text: str
     pass_at: float | None = None
     conflated: int = 0
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +84,15 @@ class Close:
 class Session:
     """What one client wants and got. `at` is in Unix seconds."""
 
-    def __init__(self, limits: StreamLimits, at: float) -> None:
+    def __init__(self, limits: StreamLimits, at: float, feeds_max: int = len(FEEDS)) -> None:
         self.feeds: Feeds = frozenset()
+        self._feeds_max = feeds_max
         self._limits = limits
         self._replies: deque[Outgoing] = deque()
         self._close: Close | None = None
         self._snapshot_due = False
+        self._since: int | None = None
+        self._replaying = False
         self._ordinal = 0
         self._sequence = 0
         self._sent_at = at
@@ -100,6 +113,15 @@ class Session:
         except Refused as refused:
             self._reply("error", problem=_told(refused.problem))
 
+    def subscribe(self, feeds: Feeds, since: int | None = None) -> None:
+        """Add feeds; raises Refused when they are too many."""
+        if len(self.feeds | feeds) > self._feeds_max:
+            raise _too_many_feeds(len(self.feeds | feeds), self._feeds_max)
+        self.feeds |= feeds
+        self._snapshot_due, self._replaying, self._ordinal = True, False, 0
+        self._since = since
+        self._reply_subscribed()
+
     def next(self, board: Board, at: float) -> Outgoing | Close | None:
         """What is to be sent now, or None. It counts as sent."""
         outgoing = self._due(board, at)
@@ -112,22 +134,51 @@ class Session:
             return self._replies.popleft()
         if self._close:
             return self._close
-        if board.ordinal > self._ordinal and self.feeds:
-            return self._snapshot(board, at) if self._snapshot_due else self._update(board)
-        if at - self._sent_at >= self._limits.heartbeat_s:
+        news = self._news(board, at) if self.feeds and board.ordinal else None
+        if news is None and at - self._sent_at >= self._limits.heartbeat_s:
             return Outgoing("heartbeat", _text("heartbeat", sequence=board.sequence, at=round(at, 3)))
-        return None
+        return news
+
+    def _news(self, board: Board, at: float) -> Outgoing | None:
+        if self._since is not None:
+            return self._resume(board, self._since)
+        replay = self._replay(board) if self._replaying else None
+        if replay is None and board.ordinal > self._ordinal:
+            return self._snapshot(board, at) if self._snapshot_due else self._update(board)
+        return replay
+
+    def _resume(self, board: Board, since: int) -> Outgoing:
+        """Go on after `since` if every pass after it is still here; else say that it cannot be."""
+        self._since = None
+        ordinal, oldest = board.find(since), board.oldest
+        if ordinal is None:
+            why = "too-old" if oldest is not None and since < oldest else "unknown"
+            told = _text("gap", since=since, sequence=board.sequence, oldest=oldest, why=why)
+            return Outgoing("gap", told)
+        self._snapshot_due, self._replaying = False, True
+        self._ordinal, self._sequence = ordinal, since
+        return Outgoing("resumed", _text("resumed", since=since, sequence=board.sequence))
+
+    def _replay(self, board: Board) -> Outgoing | None:
+        """The next pass that was missed. One that is gone meanwhile is conflated with what follows."""
+        kept = board.after(self._ordinal) if board.ordinal - self._ordinal > 1 else None
+        if kept is None:
+            self._replaying = False
+            return None
+        text = board.replayed(kept, self.feeds, self._sequence)
+        self._ordinal, self._sequence = kept.ordinal, kept.sequence
+        return Outgoing("update", text, sequence=kept.sequence)
 
     def _snapshot(self, board: Board, at: float) -> Outgoing:
         self._snapshot_due = False
         self._ordinal, self._sequence = board.ordinal, board.sequence
-        return Outgoing("snapshot", board.snapshot(self.feeds, at))
+        return Outgoing("snapshot", board.snapshot(self.feeds, at), sequence=board.sequence)
 
     def _update(self, board: Board) -> Outgoing:
         text = board.update(self.feeds, self._ordinal, self._sequence)
         skipped = board.ordinal - self._ordinal - 1
         self._ordinal, self._sequence = board.ordinal, board.sequence
-        return Outgoing("update", text, board.at, skipped)
+        return Outgoing("update", text, board.at, skipped, board.sequence)
 
     def _perform(self, text: str | bytes) -> None:
         request = _parsed(text)
@@ -135,9 +186,7 @@ class Session:
         if op == "ping":
             self._reply("pong")
         elif op == "subscribe":
-            self.feeds |= _feeds_of(request)
-            self._snapshot_due, self._ordinal = True, 0
-            self._reply_subscribed()
+            self.subscribe(_feeds_of(request), _since_of(request))
         elif op == "unsubscribe":
             self.feeds -= _feeds_of(request)
             self._reply_subscribed()
@@ -170,8 +219,13 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
 
 
 def _feeds_of(request: dict[str, Any]) -> Feeds:
-    names: Sequence[object] = request.get("feeds", ())
-    if not isinstance(names, list) or not 1 <= len(names) <= FEEDS_MAX:
+    names = request.get("feeds", ())
+    return feeds_named(names if isinstance(names, list) else ())
+
+
+def feeds_named(names: Sequence[object]) -> Feeds:
+    """The feeds of these names, or all for a `*`; raises Refused."""
+    if not 1 <= len(names) <= FEEDS_MAX:
         raise bad_request("malformed-message", f"feeds is a list of 1 to {FEEDS_MAX} names")
     if _WILDCARD in names:
         return _ALL
@@ -179,6 +233,22 @@ def _feeds_of(request: dict[str, Any]) -> Feeds:
     if unknown:
         raise unknown_feed(*unknown)
     return frozenset(str(name) for name in names)
+
+
+def _since_of(request: dict[str, Any]) -> int | None:
+    since = request.get("since")
+    if since is None:
+        return None
+    if isinstance(since, bool) or not isinstance(since, int) or not 0 <= since <= SEQUENCE_MAX:
+        raise bad_request("malformed-message", "since is the sequence of the last message you had")
+    return since
+
+
+def _too_many_feeds(wanted: int, limit: int) -> Refused:
+    detail = f"{wanted} feeds are more than the {limit} of this tier"
+    hint = "subscribe to fewer feeds, or send a key of a larger tier"
+    evidence = {"feeds": wanted, "limit": limit, "hint": hint}
+    return Refused(Problem("too-many-feeds", 403, "Too many feeds", detail, evidence))
 
 
 def _told(problem: Problem) -> dict[str, object]:

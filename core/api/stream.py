@@ -1,4 +1,4 @@
-"""`WS /v1/stream`: sockets of clients, and the hub that follows the bus for all of them.
+"""The stream: clients' sockets, and the hub that follows the bus for all of them.
 
 Knows sockets, tasks and the clock. Does not know what a client is told (`core.api.session`) nor how a message
 is joined (`core.api.board`). Each client has one sending task: while its socket takes nothing the task waits,
@@ -8,15 +8,17 @@ the passes go by, and its next update is the newest. Nothing is queued for a slo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
 import structlog
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core.api.board import Board
+from core.api.gate import admitted_in
 from core.api.metrics import ApiMetrics
-from core.api.problems import Problem, respond
+from core.api.problems import Problem, Refused, respond
 from core.api.session import Close, Outgoing, Session, StreamLimits
 from core.messages import MalformedMessage, decode_pass
 from core.ports import Bus
@@ -25,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 DIRECT_EXTENSION: Final = "chrono.direct"
 """Under this name in the scope's extensions a server may offer `{"socket": DirectSocket}`."""
+
+ABORT_EXTENSION: Final = "chrono.abort"
+"""Under this name a server may offer `{"abort": function}`, which cuts an HTTP connection at once."""
 
 BREATH: Final = 100
 """After so many clients the hub lets the loop do other work: about 3 ms."""
@@ -53,18 +58,18 @@ class DirectSocket(Protocol):
 
 
 class _Client:
-    """A connected client: its session, its socket and the event that wakes its sender.
+    """A connected client: its session, what its server offers, and the event that wakes its sender.
 
     `sending_since` is set while its sender waits for the socket to take a message.
     """
 
-    def __init__(self, socket: WebSocket, session: Session) -> None:
-        self.socket = socket
+    def __init__(self, session: Session, scope: Scope) -> None:
         self.session = session
         self.wake = asyncio.Event()
         self.sending_since: float | None = None
-        offered = socket.scope.get("extensions", {}).get(DIRECT_EXTENSION, {})
-        self.direct: DirectSocket | None = offered.get("socket")
+        extensions = scope.get("extensions") or {}
+        self.direct: DirectSocket | None = extensions.get(DIRECT_EXTENSION, {}).get("socket")
+        self._abort: Callable[[], None] | None = extensions.get(ABORT_EXTENSION, {}).get("abort")
 
     @property
     def idle(self) -> bool:
@@ -75,6 +80,8 @@ class _Client:
         """End the connection although its socket takes nothing, where the server can."""
         if self.direct:
             self.direct.expel(code, reason)
+        elif self._abort:
+            self._abort()
 
 
 class Hub:
@@ -119,23 +126,65 @@ class Hub:
                 client.expel(1001, "stopping")
 
     async def serve(self, socket: WebSocket) -> None:
-        """One client from handshake to end."""
-        if not self._open or len(self._clients) >= self._limits.clients_max:
-            self._metrics.stream_expelled.labels(_FULL.slug).inc()
+        """One WebSocket client from handshake to end."""
+        if self._full():
             await socket.send_denial_response(respond(_FULL, socket.url.path))
             return
-        client = _Client(socket, Session(self._limits, self._clock()))
+        client = _Client(self._session(socket.scope), socket.scope)
         self._enter(client)
         try:
             await socket.accept()
             async with asyncio.TaskGroup() as group:
-                sender = group.create_task(self._send(client))
-                await self._read(client)
+                sender = group.create_task(self._send(client, socket))
+                await self._read(client, socket)
                 sender.cancel()
         except WebSocketDisconnect:
             pass
         finally:
             self._leave(client)
+
+    def open_session(self, scope: Scope) -> Session:
+        """A session for `follow`; raises Refused when the stream is full."""
+        if self._full():
+            raise Refused(_FULL)
+        return self._session(scope)
+
+    async def follow(self, session: Session, scope: Scope) -> AsyncIterator[Outgoing]:
+        """What a client is to be told, for another carrier than a WebSocket; made when it is asked for."""
+        client = _Client(session, scope)
+        self._enter(client)
+        try:
+            while True:
+                outgoing = await self._next(client)
+                if isinstance(outgoing, Close):
+                    self._metrics.stream_expelled.labels(outgoing.reason).inc()
+                    return
+                client.sending_since = self._clock()
+                yield outgoing
+                client.sending_since = None
+                self._count(outgoing)
+        finally:
+            self._leave(client)
+
+    def _full(self) -> bool:
+        if self._open and len(self._clients) < self._limits.clients_max:
+            return False
+        self._metrics.stream_expelled.labels(_FULL.slug).inc()
+        return True
+
+    def _session(self, scope: Scope) -> Session:
+        admitted = admitted_in(scope)
+        if admitted is None:
+            return Session(self._limits, self._clock())
+        return Session(self._limits, self._clock(), admitted.limits.feeds)
+
+    async def _next(self, client: _Client) -> Outgoing | Close:
+        while True:
+            outgoing = client.session.next(self._board, self._clock())
+            if outgoing is not None:
+                return outgoing
+            client.wake.clear()
+            await client.wake.wait()
 
     def _enter(self, client: _Client) -> None:
         self._clients.add(client)
@@ -148,29 +197,25 @@ class Hub:
         if not self._clients:
             self._empty.set()
 
-    async def _read(self, client: _Client) -> None:
+    async def _read(self, client: _Client, socket: WebSocket) -> None:
         while True:
-            message = await client.socket.receive()
+            message = await socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text") or message.get("bytes") or ""
             client.session.receive(text, self._clock())
             client.wake.set()
 
-    async def _send(self, client: _Client) -> None:
+    async def _send(self, client: _Client, socket: WebSocket) -> None:
         while True:
-            outgoing = client.session.next(self._board, self._clock())
-            if outgoing is None:
-                client.wake.clear()
-                await client.wake.wait()
-                continue
+            outgoing = await self._next(client)
             client.sending_since = self._clock()
             try:
                 if isinstance(outgoing, Close):
                     self._metrics.stream_expelled.labels(outgoing.reason).inc()
-                    await client.socket.close(outgoing.code, outgoing.reason)
+                    await socket.close(outgoing.code, outgoing.reason)
                     return
-                await client.socket.send({"type": "websocket.send", "text": outgoing.text})
+                await socket.send({"type": "websocket.send", "text": outgoing.text})
             except WebSocketDisconnect:
                 return
             client.sending_since = None

@@ -66,7 +66,9 @@ function durableObjectsOf(config) {
 async function modulesOf(root, main, pythonModules) {
   const folder = dirname(main);
   const place = (name) => join(root, name);
-  const ours = (await filesIn(folder)).filter((file) => file.endsWith(".py") && file !== main);
+  const ours = (await filesIn(folder)).filter((file) => (
+    file.endsWith(".py") && file !== main && !file.startsWith(join(folder, "chrono", "client") + sep) // as wrangler.py
+  ));
   const vendored = await filesIn(pythonModules);
   const at = async (file, name) => ({
     type: name.endsWith(".py") ? "PythonModule" : "Data",

@@ -32,7 +32,10 @@ def stage() -> Path:
     for part in ("edge", "python_modules"):
         shutil.rmtree(project / part, ignore_errors=True)
     without_caches = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "edge", project / "edge", ignore=without_caches)
+    without_client = shutil.ignore_patterns(
+        "__pycache__", "client"
+    )  # chrono.client asks the API: no Worker does
+    shutil.copytree(ROOT / "edge", project / "edge", ignore=without_client)
     shutil.copytree(modules, project / "python_modules", ignore=without_caches)
     shutil.copy(ROOT / "wrangler.toml", project)
     return project

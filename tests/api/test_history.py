@@ -71,6 +71,8 @@ async def test_no_answer_covers_more_than_its_bound(client: httpx.AsyncClient) -
         ({"to": "nan"}, "invalid-time"),
         ({"to": "9999999999"}, "invalid-time"),
         ({"from": "20", "to": "10"}, "empty-window"),
+        ({"from": "0", "interval": "raw"}, "range-too-large"),
+        ({"from": "0", "interval": "1m"}, "range-too-large"),
         ({"interval": "2m"}, "invalid-request"),
         ({"limit": "0"}, "invalid-request"),
         ({"limit": str(LIMIT_MAX + 1)}, "invalid-request"),

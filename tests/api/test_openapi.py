@@ -7,29 +7,51 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    positive_data_acceptance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from core.api.app import create_api
+from core.api.rules import rule_of
 from core.ports import StoreUnavailable
-from tests.fakes.services import World
+from tests.fakes.services import ADMIN_TOKEN, World
 
-UNSAYABLE = ("/ingest", "/v1/prices/history")
-"""Routes with a rule that a schema cannot say: bytes that are signed, `from` that is not after `to`."""
+UNSAYABLE = ("/ingest", "/v1/prices/history", "/v1/usage", "/admin/usage", "/admin/blocks")
+"""Routes with a rule that a schema cannot say: bytes that are signed, `from` that is not after `to`, a block
+that is there to be lifted.
+"""
+ENDLESS = "/v1/stream/sse"
+"""Its answer does not end; `test_sse` reads it over sockets."""
 
 
 def loaded(world: World) -> Any:
-    return schemathesis.openapi.from_asgi("/openapi.json", create_api(world.services()))
+    return loaded_from(world, "127.0.0.1")
+
+
+def loaded_from(world: World, address: str) -> Any:
+    """The document of an application that is asked from this address."""
+    app = create_api(world.services())
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "client": (address, 40_000)}, receive, send)
+
+    return schemathesis.openapi.from_asgi("/openapi.json", asked).exclude(path=ENDLESS)
 
 
 def in_trouble() -> World:
     world = World(estimates=None, checks={"database": (False, "away")})
-    world.store.fails_with = world.ingest.fails_with = StoreUnavailable("the database is away", 5.0)
+    world.store.fails_with = world.ingest.fails_with = world.accounts.fails_with = StoreUnavailable(
+        "the database is away", 5.0
+    )
     return world
 
 
 # Loaded here because the generated tests are made from the documents while they are collected.
 WELL = loaded(World())
 UNWELL = loaded(in_trouble())
+LIMITED = loaded_from(World(), "203.0.113.7")
 
 
 def unsayable(case: Any) -> list[Any]:
@@ -40,6 +62,27 @@ def unsayable(case: Any) -> list[Any]:
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_route_keeps_to_the_document(case: Any) -> None:
     case.call_and_validate(excluded_checks=unsayable(case))
+
+
+@WELL.parametrize()
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+def test_with_an_operators_key_every_route_answers_by_the_document(case: Any) -> None:
+    case.headers = {**(case.headers or {}), "X-API-Key": ADMIN_TOKEN}
+    case.call_and_validate(checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
+
+
+@WELL.parametrize()
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+def test_with_a_wrong_key_every_guarded_route_refuses_by_the_document(case: Any) -> None:
+    case.headers = {**(case.headers or {}), "X-API-Key": "chr_nonsense"}
+    answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
+    assert answer.status_code == 401 or rule_of(case.operation.path) is None
+
+
+@LIMITED.parametrize()
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_stranger_is_limited_by_the_document(case: Any) -> None:
+    case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
 @UNWELL.parametrize()
@@ -54,4 +97,4 @@ def test_every_route_of_the_api_is_in_the_document() -> None:
     paths = {(operation.method, operation.path) for operation in operations}
     assert ("post", "/ingest") in paths
     assert ("post", "/feed-values/{voting_round}") in paths
-    assert len(paths) == 18
+    assert len(paths) == 26

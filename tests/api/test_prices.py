@@ -115,3 +115,35 @@ async def test_no_answer_ever_holds_a_nan(client: httpx.AsyncClient, world: Worl
         text = (await client.get(path)).text
         assert "nan" not in text.lower()
         json.loads(text, parse_constant=lambda name: 1 / 0)
+
+
+async def test_a_pass_that_a_client_has_is_not_sent_again(client: httpx.AsyncClient, world: World) -> None:
+    first = await client.get("/v1/prices?feeds=BTC/USD")
+    tag = first.headers["etag"]
+    again = await client.get("/v1/prices?feeds=BTC/USD", headers={"If-None-Match": f'"x", {tag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert first.headers["cache-control"] == "private, no-cache"
+    world.estimates = estimates_at(NOW + 1, sequence=2)
+    assert (await client.get("/v1/prices", headers={"If-None-Match": tag})).status_code == 200
+
+
+async def test_a_late_pass_is_no_longer_what_the_client_has(client: httpx.AsyncClient, world: World) -> None:
+    tag = (await client.get("/v1/prices")).headers["etag"]
+    world.now = NOW + 60
+    answer = await client.get("/v1/prices", headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.json()["prices"][0]["state"]) == (200, "stale")
+
+
+async def test_large_answers_are_compressed_for_those_who_take_it(client: httpx.AsyncClient) -> None:
+    for path in ("/v1/prices", "/v1/prices/history?feed=BTC/USD", "/v1/prices/history?feed=BTC/USD&limit=60"):
+        plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+        small = await client.get(path, headers={"Accept-Encoding": "gzip, br"})
+        assert "content-encoding" not in plain.headers
+        assert small.headers["content-encoding"] == "gzip"
+        assert small.json() == plain.json()
+        assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+
+
+async def test_a_small_answer_is_sent_as_it_is(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/prices?feeds=BTC/USD", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in answer.headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,13 @@ from chrono.batch import read_header
 from chrono.feeds import FEEDS, LEGS
 from chrono.venue_state import VenueReport, VenueState
 from core.aggregation.estimates import Estimates, FeedState, LegColumns, LegReason
+from core.api.gate import Gateway
 from core.api.services import Services
 from core.bus import InProcessBus
+from core.gateway.callers import LOOPBACK, Places
+from core.gateway.entrance import Entrance, Event
+from core.gateway.limiter import LocalLimiter
+from core.gateway.meter import Meter
 from core.ports import (
     Candle,
     HeardReport,
@@ -27,7 +33,10 @@ from core.ports import (
     SequenceConflict,
     StoreUnavailable,
 )
+from core.upkeep import GatewayMetrics, Upkeep
+from tests.fakes.accounts import FakeAccounts
 
+ADMIN_TOKEN = "the-operator's-own-token-of-the-tests"
 NOW = 1_790_000_000.0
 
 
@@ -165,8 +174,25 @@ class World:
     store: FakeEstimateStore = field(default_factory=FakeEstimateStore)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
+    anonymous: bool = True
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    events: list[Event] = field(default_factory=list)
+
     def __post_init__(self) -> None:
         self.bus = InProcessBus(self.registry)
+        entropy = random.Random(7)
+        self.entrance = Entrance(
+            limiter=LocalLimiter(lambda: self.now),
+            meter=Meter(lambda: entropy.randbytes(16)),
+            clock=lambda: self.now,
+            anonymous=self.anonymous,
+            admin_token=ADMIN_TOKEN,
+            tell=self.events.append,
+        )
+        self.gateway = Gateway(self.entrance, self.accounts, Places(LOOPBACK), entropy.randbytes)
+        self.upkeep = Upkeep(
+            self.entrance, self.accounts, lambda: self.now, GatewayMetrics(CollectorRegistry())
+        )
 
     def services(self) -> Services:
         return Services(
@@ -183,6 +209,7 @@ class World:
             clock=lambda: self.now,
             registry=self.registry,
             portal_dir=self.portal_dir,
+            gateway=self.gateway,
         )
 
     def volumes(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:

@@ -1,0 +1,1 @@
+"""Who may ask the public API for how much: keys, tiers, limits, metering, abuse. Pure: told the time."""
