@@ -81,7 +81,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ftso",
         "core.provider.score",
         "core.provider.shadow",
+        "core.signed",
     ),
+    "core.signed.prices": (),
+    "core.signed": ("chrono", "core.aggregation", "core.messages", "core.signed"),
+    "core.snapshot": ("chrono", "core.aggregation", "core.signed", "core.snapshot"),
+    "core.twin": ("chrono", "core.api", "core.signed.prices", "core.snapshot", "core.twin"),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }
 # The composition roots and the command line, which may import all of it.
@@ -173,6 +178,8 @@ def test_the_kernel_uses_the_standard_library_and_httpx_in_one_place() -> None:
         "core.ftso",
         "core.columns",
         "core.messages",
+        "core.signed.prices",
+        "core.signed.passes",
         "core.trades",
         "station",
     ],

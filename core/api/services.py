@@ -18,6 +18,7 @@ from core.ftso.timings import Step
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
 from core.provider.score import RoundScore
 from core.provider.shadow import Comparison
+from core.signed.passes import PassSigner
 
 
 class Ingest(Protocol):
@@ -121,3 +122,4 @@ class Services:
     portal_dir: Path | None = None
     round_book: RoundBook | None = None
     shadow_book: ShadowBook | None = None
+    price_signer: PassSigner | None = None

@@ -27,6 +27,8 @@ from core.ports import (
     SequenceConflict,
     StoreUnavailable,
 )
+from core.signed.key import PriceKey
+from core.signed.passes import PassSigner
 
 NOW = 1_790_000_000.0
 
@@ -183,6 +185,7 @@ class World:
             clock=lambda: self.now,
             registry=self.registry,
             portal_dir=self.portal_dir,
+            price_signer=PassSigner(PriceKey(bytes(31) + b"\x01"), 14),
         )
 
     def volumes(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:
