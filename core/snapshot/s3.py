@@ -20,6 +20,7 @@ CONNECT_S: Final = 2.0
 READ_S: Final = 3.0
 ATTEMPTS: Final = 2
 READ_BYTES_MAX: Final = 2_000_000
+_CHUNK: Final = 65_536
 _ORDER: Final = "chrono-order"
 _MISSING: Final = {"404", "NoSuchKey", "NotFound"}
 _CHANGED: Final = {409, 412}
@@ -28,11 +29,20 @@ _CHANGED: Final = {409, 412}
 class S3Objects:
     """One bucket. The region is R2's `auto` unless the endpoint wants another."""
 
-    def __init__(self, endpoint: str, bucket: str, key_id: str, secret: str, region: str = "auto") -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        bucket: str,
+        key_id: str,
+        secret: str,
+        *,
+        region: str = "auto",
+        read_s: float = READ_S,
+    ) -> None:
         self._bucket = bucket
         config = Config(
             connect_timeout=CONNECT_S,
-            read_timeout=READ_S,
+            read_timeout=read_s,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             s3={"addressing_style": "path"},
             # R2 and its like take checksums only where S3 asks for them.
@@ -49,7 +59,7 @@ class S3Objects:
         )
 
     def get(self, name: str) -> bytes | None:
-        """The bytes, cut at READ_BYTES_MAX, or None if there are none."""
+        """The bytes, at most READ_BYTES_MAX, or None if there are none."""
         with _failures():
             try:
                 answer = self._s3.get_object(Bucket=self._bucket, Key=name)
@@ -57,8 +67,7 @@ class S3Objects:
                 if _code(error) in _MISSING:
                     return None
                 raise
-            with answer["Body"] as body:
-                return bytes(body.read(READ_BYTES_MAX))
+            return _whole(answer["Body"])
 
     def standing(self, name: str) -> Standing | None:
         """What is there, without its bytes."""
@@ -91,6 +100,17 @@ class S3Objects:
                     raise Overtaken(f"{name} is not what was to be replaced") from None
                 raise
             return str(answer["ETag"])
+
+
+def _whole(body: Any) -> bytes:
+    """Read to the end: only there does botocore see that an answer was cut."""
+    read = b""
+    with body:
+        while chunk := body.read(_CHUNK):
+            read += chunk
+            if len(read) > READ_BYTES_MAX:
+                raise StoreFailed("refused", f"the object has more than {READ_BYTES_MAX} bytes")
+    return read
 
 
 @contextmanager
