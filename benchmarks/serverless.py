@@ -1,7 +1,7 @@
 """The Lambda's zip and its cold start: a fresh Python, only what the zip holds, until the first answer.
 
-Measured on this machine's processor with this Python; Lambda's own start comes on top, and its processor share
-follows from the memory it is given. The baseline is a fresh Python that imports the core's whole API.
+Measured on this machine's processor with this Python; Lambda's own start comes on top, and its share of a
+processor follows from the memory it is given. The baseline is a fresh Python that imports the core's whole API.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,13 +63,16 @@ def run(quick: bool = False) -> list[dict[str, object]]:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         arch = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
         zipped, unpacked = pack.pack(folder / "twin.zip", python, arch)
-        pack.fill(folder / "twin", python, arch)
+        with zipfile.ZipFile(folder / "twin.zip") as archive:
+            archive.extractall(folder / "twin")
         site = sysconfig.get_paths()["purelib"]
         with _served(b'{"prices":[]}') as core:
-            fresh = _starts(folder / "twin", core, core, "core", [], times)
+            fresh = _starts(folder / "twin", _environment(core, core), "core", [], times)
         body = snapshot_of(estimates_at(time.time()), PassSigner(KEY, 14))
         with _served(body) as bucket:
-            old = _starts(folder / "twin", "http://127.0.0.1:1", bucket, "snapshot", [site], times)
+            old = _starts(
+                folder / "twin", _environment("http://127.0.0.1:1", bucket), "snapshot", [site], times
+            )
         paths = [str(ROOT / "edge"), str(ROOT), site]
         whole = statistics.median(_printed(_BASELINE.format(paths=paths), {})[0] for _ in range(times))
     return [
@@ -104,9 +108,8 @@ def _packer() -> Any:
     return module
 
 
-def _starts(folder: Path, core: str, bucket: str, source: str, behind: list[str], times: int) -> list[float]:
-    """Medians over fresh processes: loaded, first answer, second answer, in seconds."""
-    environment = {
+def _environment(core: str, bucket: str) -> dict[str, str]:
+    return {
         "CHRONO_TWIN_CORE_URL": core,
         "CHRONO_TWIN_SIGNER": KEY.address,
         "CHRONO_SNAPSHOT_ENDPOINT": bucket,
@@ -114,6 +117,12 @@ def _starts(folder: Path, core: str, bucket: str, source: str, behind: list[str]
         "CHRONO_SNAPSHOT_KEY_ID": "id",
         "CHRONO_SNAPSHOT_SECRET": "secret",
     }
+
+
+def _starts(
+    folder: Path, environment: dict[str, str], source: str, behind: list[str], times: int
+) -> list[float]:
+    """Medians over fresh processes: loaded, first answer, second answer, in seconds."""
     event = json.loads(json.dumps(gateway_event("/v1/prices/BTC/USD")))
     code = _ANSWER.format(folder=str(folder), behind=behind, event=event, source=source)
     runs = [_printed(code, environment) for _ in range(times + 1)][1:]  # the first compiles the files

@@ -1,4 +1,4 @@
-"""Packs the Lambda's zip: the handler, the files of Chrono that it loads, and pinned wheels for Lambda's Linux.
+"""Packs the Lambda's zip: the handler, the files of Chrono that it loads, and pinned wheels for its Linux.
 
 Which files it loads is asked of a fresh Python, so that the zip holds no more. The versions and hashes of
 packages are those of requirements/core.txt. boto3 is not packed: Lambda's Python runtimes bring it.
