@@ -79,3 +79,9 @@ edge-wrangler: $(VENV)/.core ## Any other wrangler command: ARGS="login"
 	@$(BIN)/python infra/edge/wrangler.py $(ARGS)
 
 .PHONY: edge-check edge-deploy edge-dev edge-wrangler
+
+# The serverless twin on AWS Lambda: docs/serverless.md.
+lambda-package: $(VENV)/.core ## Pack the twin's zip into dist/. ARGS="--arch x86_64"
+	@$(BIN)/python infra/lambda/package.py $(ARGS)
+
+.PHONY: lambda-package

@@ -47,6 +47,10 @@ from core.rounds import FrozenRounds
 from core.routes import RouteMetrics, Routes
 from core.settings import Settings
 from core.shared_limits import SharedLimiter
+from core.signed.key import load_or_create
+from core.signed.passes import PassSigner
+from core.snapshot.snapshot import OBJECT
+from core.snapshot.writer import SnapshotMetrics, SnapshotWriter
 from core.storage.estimates import PostgresEstimateStore
 from core.storage.gateway import PostgresAccounts
 from core.storage.maintenance import Retention, maintain
@@ -141,6 +145,8 @@ class _Core:
     upkeep: Upkeep
     round_book: PostgresScores | None
     shadow_book: PostgresShadowStore
+    signer: PassSigner
+    snapshots: SnapshotWriter | None
     database: str = "not tried yet"
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -163,6 +169,7 @@ class _Core:
             round_book=self.round_book,
             shadow_book=self.shadow_book,
             gateway=self.gateway,
+            price_signer=self.signer,
         )
 
     def ready(self) -> Mapping[str, tuple[bool, str]]:
@@ -273,6 +280,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     venues = PostgresVenueStore(pool, storage_metrics)
     gateway_metrics = GatewayMetrics(registry)
     gateway = _gateway(settings, registry, pool, gateway_metrics)
+    signer = PassSigner(load_or_create(settings.signing_key_file), network.chain_id)
     return _Core(
         window,
         volumes,
@@ -289,6 +297,8 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         Upkeep(gateway.entrance, gateway.accounts, time.time, gateway_metrics),
         _round_book(settings, pool),
         PostgresShadowStore(pool),
+        signer,
+        _snapshots(settings, signer, publisher, registry),
     )
 
 
@@ -317,6 +327,26 @@ def _round_book(settings: Settings, pool: asyncpg.Pool) -> PostgresScores | None
         return None
     address = Address.of(settings.submit_address)
     return PostgresScores(pool, provider_name(network_of(settings), address))
+
+
+def _snapshots(
+    settings: Settings, signer: PassSigner, publisher: Publisher, registry: CollectorRegistry
+) -> SnapshotWriter | None:
+    """Writes snapshots to the bucket that is configured, if one is."""
+    access = settings.snapshot_access
+    if access is None:
+        return None
+    from core.snapshot.s3 import S3Objects  # noqa: PLC0415 - a core without a bucket need not wait for boto3
+
+    return SnapshotWriter(
+        latest=lambda: publisher.latest,
+        signer=signer,
+        objects=S3Objects(*access),
+        name=settings.snapshot_prefix + OBJECT,
+        clock=time.time,
+        metrics=SnapshotMetrics(registry),
+        interval_s=settings.snapshot_interval_s,
+    )
 
 
 @asynccontextmanager
@@ -364,6 +394,8 @@ def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[st
     }
     if isinstance(parts.bus, RedisBus):
         work["bus"] = parts.bus.run
+    if parts.snapshots is not None:
+        work["snapshots"] = parts.snapshots.run
     return work
 
 

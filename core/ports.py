@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from chrono.errors import ChronoError
 from chrono.venue_state import VenueReport
-from core.aggregation.estimates import Estimates
-from core.columns import TickColumns
+
+if TYPE_CHECKING:  # the serverless twin loads this file, and must not load numpy for names of types
+    from core.aggregation.estimates import Estimates
+    from core.columns import TickColumns
 
 
 class StoreUnavailable(ChronoError):

@@ -124,6 +124,17 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         None, min_length=32, description="opens /admin beside keys with the scope admin; none: only those"
     )
+    price_key_file: Path | None = Field(
+        None, description="key that signs public prices; none makes one in the data folder"
+    )
+    snapshot_endpoint: str | None = Field(
+        None, pattern="^https?://", description="S3 endpoint for snapshots of signed prices; none writes none"
+    )
+    snapshot_bucket: str | None = Field(None, description="bucket of the snapshots")
+    snapshot_key_id: str | None = Field(None, description="access key id of the bucket")
+    snapshot_secret: SecretStr | None = Field(None, description="secret access key of the bucket")
+    snapshot_prefix: str = Field("prices/", max_length=200, description="what snapshots' names begin with")
+    snapshot_interval_s: float = Field(5, ge=0.2, le=600, description="between two snapshots")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
     log_format: LogFormat = Field("auto", description="auto, text or json")
@@ -153,6 +164,10 @@ class Settings(BaseSettings):
         ):
             if url is not None and urlsplit(url.get_secret_value()).scheme not in schemes:
                 raise ValueError(f"{name} must begin with {schemes[0]}://")
+        needed = ("snapshot_bucket", "snapshot_key_id", "snapshot_secret")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if self.snapshot_endpoint is not None and missing:
+            raise ValueError(f"snapshots need {', '.join(f'CHRONO_{name.upper()}' for name in missing)} too")
         return self
 
     @property
@@ -163,6 +178,19 @@ class Settings(BaseSettings):
     @property
     def private_key_file(self) -> Path:
         return self.data_dir / "keys" / "collector.key"
+
+    @property
+    def signing_key_file(self) -> Path:
+        """The key that signs public prices, wherever it is."""
+        return self.price_key_file or self.data_dir / "keys" / "prices.key"
+
+    @property
+    def snapshot_access(self) -> tuple[str, str, str, str] | None:
+        """Endpoint, bucket, key id and secret, if there is a bucket for snapshots."""
+        endpoint, bucket, key_id = self.snapshot_endpoint, self.snapshot_bucket, self.snapshot_key_id
+        if endpoint is None or bucket is None or key_id is None or self.snapshot_secret is None:
+            return None
+        return endpoint, bucket, key_id, self.snapshot_secret.get_secret_value()
 
     @property
     def known_keys_file(self) -> Path:
@@ -208,7 +236,8 @@ def _written(value: object) -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
-        return masked_url(value.get_secret_value()) if "://" in value.get_secret_value() else "********"
+        secret = value.get_secret_value()
+        return masked_url(secret) if "://" in secret else "********"
     if isinstance(value, tuple):
         return ",".join(_host(str(each)) for each in value) or "-"
     return "-" if value is None or value == {} else str(value)

@@ -16,6 +16,7 @@ import pytest
 from core.storage.embedded import EmbeddedPostgres
 from tests.databases import fresh_database, open_folder, serving
 from tests.redis_server import RedisServer, redis_binary
+from tests.s3_server import S3Server, open_s3
 
 TIMESCALE_BIN = "CHRONO_TEST_TIMESCALE_BIN"
 
@@ -69,6 +70,13 @@ async def any_database(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     server = request.getfixturevalue(f"{request.param}_server")
     async with fresh_database(server) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A running S3 server with a bucket, shared by the session: never stop it, name objects apart."""
+    with open_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -86,7 +86,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ftso",
         "core.provider.score",
         "core.provider.shadow",
+        "core.signed",
     ),
+    "core.signed.prices": (),
+    "core.signed": ("chrono", "core.aggregation", "core.messages", "core.signed"),
+    "core.snapshot": ("chrono", "core.aggregation", "core.signed", "core.snapshot"),
+    "core.twin": ("chrono", "core.api", "core.signed.prices", "core.snapshot", "core.twin"),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }
 # The composition roots and the command line, which may import all of it.
@@ -193,6 +198,8 @@ def test_nothing_imports_the_client_and_no_worker_carries_it() -> None:
         "core.ftso",
         "core.columns",
         "core.messages",
+        "core.signed.prices",
+        "core.signed.passes",
         "core.trades",
         "core.gateway",
         "station",

@@ -13,13 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api import problems
 from core.api.admin import AdminRoutes
+from core.api.book import CurrentBook
 from core.api.document import describe
 from core.api.gate import Gate
 from core.api.health import HealthRoutes
 from core.api.history import HistoryRoutes
 from core.api.ingest import IngestRoutes
 from core.api.metrics import ApiMetrics
-from core.api.prices import PriceRoutes
+from core.api.prices import SourceRoutes
+from core.api.public import PublicRoutes
 from core.api.rounds import RoundRoutes
 from core.api.services import Services
 from core.api.session import StreamLimits
@@ -51,9 +53,10 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         redirect_slashes=False,
     )
     app.state.hub = hub
-    problems.install(app, metrics)
+    problems.install(app, lambda slug: metrics.problems.labels(slug).inc())
     for routes in (
-        PriceRoutes(services),
+        PublicRoutes(CurrentBook(services)),
+        SourceRoutes(services),
         HistoryRoutes(services),
         HealthRoutes(services),
         IngestRoutes(services, metrics),

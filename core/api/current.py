@@ -10,9 +10,7 @@ from typing import Final
 import orjson
 from starlette.exceptions import HTTPException
 
-from chrono.feeds import FEED_BY_NAME
 from core.api.answers import squeeze
-from core.api.problems import unknown_feed
 from core.api.services import Services
 from core.messages import LATE_S, PassMessage, decode_pass, encode_pass
 
@@ -78,11 +76,3 @@ class CurrentPrices:
 
 def no_estimates_yet() -> HTTPException:
     return HTTPException(503, "no estimate was made yet", {"Retry-After": "1"})
-
-
-def known_feeds(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, each once, in their order; raises a 404 that names those that are no feeds."""
-    unknown = [name for name in names if name not in FEED_BY_NAME]
-    if unknown:
-        raise unknown_feed(*unknown)
-    return tuple(dict.fromkeys(names))

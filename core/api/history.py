@@ -16,10 +16,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from chrono.feeds import FEED_BY_NAME, Feed
 from core.api.answers import compressed
-from core.api.current import known_feeds
-from core.api.prices import FeedParameter
 from core.api.problems import bad_request, documented
-from core.api.queries import TIME_PATTERN, instant, only
+from core.api.public import FeedParameter
+from core.api.queries import TIME_PATTERN, instant, known_feeds, only
 from core.api.schemas import History
 from core.api.services import Services
 from core.messages import price_text

@@ -21,7 +21,6 @@ from starlette.responses import Response
 
 from chrono import errors
 from chrono.errors import ChronoError
-from core.api.metrics import ApiMetrics
 from core.gateway import errors as gateway
 from core.gateway.accounts import NoSuch
 from core.ports import RoundMissed, RoundNotOpen, SequenceConflict, StoreUnavailable
@@ -142,12 +141,12 @@ def respond(problem: Problem, instance: str) -> Response:
     return Response(body, problem.status, dict(problem.headers), MEDIA_TYPE)
 
 
-def install(app: FastAPI, metrics: ApiMetrics) -> None:
-    """Answer every error of the application with a problem document, and count it."""
+def install(app: FastAPI, count: Callable[[str], None]) -> None:
+    """Answer every error of the application with a problem document, and count it by its slug."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
-        metrics.problems.labels(problem.slug).inc()
+        count(problem.slug)
         if problem.status == 500:
             log.error("request_failed", route=request.url.path, exc_info=error)
         return respond(problem, request.url.path)

@@ -1,6 +1,6 @@
 """Reading query strings strictly: a parameter that is misspelled is told, not ignored.
 
-Knows names and times. Does not know what is asked for.
+Knows names, feeds and times. Does not know what is asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from fastapi import Depends, Request
 
-from core.api.problems import bad_request
+from chrono.feeds import FEED_BY_NAME
+from core.api.problems import bad_request, unknown_feed
 
 TIME_MAX: Final = 4_102_444_800.0
 """The year 2100."""
@@ -37,6 +38,14 @@ def only(*names: str) -> Any:
             raise bad_request("repeated-parameter", "a query parameter is given more than once")
 
     return Depends(check)
+
+
+def known_feeds(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, each once, in their order; raises a 404 that names those that are no feeds."""
+    unknown = [name for name in names if name not in FEED_BY_NAME]
+    if unknown:
+        raise unknown_feed(*unknown)
+    return tuple(dict.fromkeys(names))
 
 
 def instant(name: str, text: str) -> float:

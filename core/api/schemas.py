@@ -98,6 +98,51 @@ PRICE_EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
+_HEX: Final = "^0x[0-9a-f]+$"
+_SIGNED: Final = "A signature over `message`; only where it was asked for, null without a price"
+Hex = Annotated[str, Field(pattern=_HEX)]
+
+
+class PriceMessage(Shape):
+    """The typed data `Price`: whole numbers with `decimals`. Times are milliseconds."""
+
+    feedId: Hex  # noqa: N815  named as on chain, here and below
+    value: int
+    decimals: int
+    bandLow: int  # noqa: N815
+    bandHigh: int  # noqa: N815
+    observedAtMs: int  # noqa: N815
+    sequence: int
+    venues: int
+
+
+class PriceVectorMessage(Shape):
+    """The typed data `PriceVector`: every feed that has a price."""
+
+    sequence: int
+    atMs: int  # noqa: N815
+    prices: list[PriceMessage]
+
+
+class SignedPrice(Shape):
+    message: PriceMessage
+    signature: Hex
+
+
+class SignedPrices(Shape):
+    message: PriceVectorMessage
+    signature: Hex
+
+
+class SignerDocument(Shape):
+    """`types` as wallets take them, `type_texts` as they are hashed."""
+
+    address: Hex
+    domain: dict[str, str | int]
+    types: dict[str, list[dict[str, str]]]
+    type_texts: dict[str, str]
+
+
 class Price(Shape):
     """What a feed is worth in US dollars, as text. `why` says in a few words why it is not live, or on what a
     live price rests if that is to be known.
@@ -121,12 +166,18 @@ class Price(Shape):
     why: str | None
     at: Seconds
     sequence: int
+    signed: Annotated[SignedPrice | None, Field(description=_SIGNED)] = None
 
 
 class PriceList(Shape):
+    """`stale` and `age_s` are there while the core is away: then these are the last prices it signed."""
+
     sequence: int
     at: Seconds
     prices: list[Price]
+    signed: Annotated[SignedPrices | None, Field(description=_SIGNED)] = None
+    stale: bool | None = None
+    age_s: float | None = None
 
 
 class SourceLeg(Shape):

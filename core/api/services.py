@@ -19,6 +19,7 @@ from core.ftso.timings import Step
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
 from core.provider.score import RoundScore
 from core.provider.shadow import Comparison
+from core.signed.passes import PassSigner
 
 
 class Ingest(Protocol):
@@ -124,3 +125,4 @@ class Services:
     round_book: RoundBook | None = None
     shadow_book: ShadowBook | None = None
     gateway: Gateway | None = None
+    price_signer: PassSigner | None = None

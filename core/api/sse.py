@@ -15,8 +15,8 @@ from starlette.responses import StreamingResponse
 
 from chrono.feeds import FEEDS
 from core.api.gate import admitted_in
-from core.api.prices import FeedsParameter
 from core.api.problems import documented
+from core.api.public import FeedsParameter
 from core.api.queries import only
 from core.api.session import SEQUENCE_MAX, Outgoing, feeds_named
 from core.api.stream import Hub

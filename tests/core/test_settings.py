@@ -26,6 +26,11 @@ def test_a_password_is_never_shown() -> None:
     assert settings.shown()["database_url"] == "postgresql://chrono:********@db.example:5432/chrono"
 
 
+def test_a_secret_that_is_no_url_is_shown_as_stars() -> None:
+    settings = Settings(snapshot_secret="hunter2")  # type: ignore[arg-type]
+    assert settings.shown()["snapshot_secret"] == "********"
+
+
 def test_a_url_without_a_password_is_shown_as_it_is() -> None:
     assert masked_url("redis://localhost:6379/0") == "redis://localhost:6379/0"
 
@@ -41,6 +46,7 @@ def test_a_url_without_a_password_is_shown_as_it_is() -> None:
         {"port": 70_000},
         {"market": "imagined"},
         {"log_level": "LOUD"},
+        {"snapshot_endpoint": "https://account.r2.example", "snapshot_bucket": "prices"},
     ],
 )
 def test_a_bad_setting_is_refused(chosen: dict[str, object]) -> None:

@@ -33,6 +33,8 @@ from core.ports import (
     SequenceConflict,
     StoreUnavailable,
 )
+from core.signed.key import PriceKey
+from core.signed.passes import PassSigner
 from core.upkeep import GatewayMetrics, Upkeep
 from tests.fakes.accounts import FakeAccounts
 
@@ -210,6 +212,7 @@ class World:
             registry=self.registry,
             portal_dir=self.portal_dir,
             gateway=self.gateway,
+            price_signer=PassSigner(PriceKey(bytes(31) + b"\x01"), 14),
         )
 
     def volumes(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:

@@ -1,0 +1,1 @@
+"""The serverless twin: answers the public's questions from the core, or without it from signed snapshots."""
