@@ -65,7 +65,7 @@ async def test_an_answer_at_the_bound_is_taken_and_one_byte_more_is_not(client: 
 
 
 async def test_a_small_answer_that_unpacks_to_gigabytes_is_not_unpacked(client: httpx.AsyncClient) -> None:
-    bomb = gzip.compress(bytes(64 * 1024 * 1024, mtime=0))
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
     assert len(bomb) < 100_000
     assert isinstance(await fetched(client, response(bomb, Content_Encoding="gzip")), Failure)
 
