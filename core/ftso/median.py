@@ -9,7 +9,7 @@ weight of those who gave one:
     quartile  from below, the first value whose cumulative weight exceeds floor(W / 4); from above, likewise
 
 A vote of weight zero has no part in a sum, but it is a value: it can be the next one that a mean is made
-with.
+with. So the order among equal values matters: it is that of the voters, as the deployed code sorts stably.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def weighted_median(values: Sequence[int | None], weights: Sequence[int]) -> Wei
     ValueError if the lengths differ.
     """
     pairs = zip(values, weights, strict=True)
-    votes = sorted((value, weight) for value, weight in pairs if value is not None)
+    votes = sorted(
+        ((value, weight) for value, weight in pairs if value is not None), key=lambda vote: vote[0]
+    )
     if not votes:
         return NO_MEDIAN
     total = sum(weight for _, weight in votes)

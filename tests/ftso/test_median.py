@@ -49,6 +49,8 @@ def test_the_order_of_the_voters_does_not_matter(
         ([1, 4], [2, 1], 1),  # an odd total is never halved
         ([1, 4, 9], [2, 1, 1], 2),
         ([1, 2, 9], [1, 0, 1], 1),  # the next value may weigh nothing: floor((1 + 2) / 2)
+        ([5, 5, 9], [1, 0, 1], 5),  # among equal values the next one is the next voter's
+        ([5, 5, 9], [0, 1, 1], 7),
         ([1, 9, 9], [10**28, 10**28 - 1, 2], 9),  # integers, however large
     ],
 )
