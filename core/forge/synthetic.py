@@ -100,6 +100,7 @@ class _Shown:
     mid: Floats
     told_at: Floats
     last: Floats
+    last_at: Floats
     traded: Floats
 
 
@@ -133,6 +134,7 @@ def simulate(feeds: Sequence[Feed], regime: Regime, *, seed: int, segment: int, 
         ask=ask,
         last=np.maximum(np.round(shown.last * scale), 1) / scale,
         told_at=shown.told_at,
+        last_at=shown.last_at,
         traded=shown.traded,
         volume_24h=legs.volume,
         answers=~silent[:, legs.venue],
@@ -296,7 +298,7 @@ def _play(
     step = np.diff(times, prepend=times[0] - _COARSE_S)
     worth = price[:, legs.base] - np.where(legs.quote >= 0, price[:, legs.quote], 0.0)
     count, length = len(legs.base), len(times)
-    out = _Shown(*(np.empty((length, count)) for _ in range(4)))
+    out = _Shown(*(np.empty((length, count)) for _ in range(5)))
     thought, noise = worth[0].copy(), rng.standard_normal(count) * legs.noise
     shown = thought + noise + legs.bias
     told = np.full(count, times[0])
@@ -316,7 +318,8 @@ def _play(
         side = np.where(luck[2] < 0.5, -1.0, 1.0) * legs.half_spread * regime.spread
         last, last_at = np.where(trades, shown + side, last), np.where(trades, times[row], last_at)
         out.mid[row], out.last[row] = shown, last
+        out.last_at[row] = last_at
         out.told_at[row] = np.where(legs.trade_clock, last_at, told)
         out.traded[row] = np.where(trades, mean_size * -np.log1p(-luck[2] * 0.999), 0.0)
     out.told_at[:, legs.clockless] = np.nan
-    return _Shown(np.exp(out.mid), out.told_at, np.exp(out.last), out.traded)
+    return _Shown(np.exp(out.mid), out.told_at, np.exp(out.last), out.last_at, out.traded)

@@ -38,7 +38,7 @@ class Tape:
     """T rows by L legs. The first `own` legs are those of `feeds`, in feed order; only opponents see the rest.
 
     feed [L] is each leg's feed. bid, ask and last are in the leg's quote currency, NaN for none. told_at is
-    the venue's own time, NaN where it tells none. traded is in base units since the row before; volume_24h
+    the venue's own time, NaN where it tells none; last_at is that of the last trade. traded is in base units since the row before; volume_24h
     [L]. answers tells whether the venue answers at all: a poll without an answer leaves what one had.
     truth [T, F] is the efficient price of a simulated market, NaN where nobody knows it: for pictures only.
     commit_at, voting_round, regime [R] are the rounds that lie on the tape whole.
@@ -53,6 +53,7 @@ class Tape:
     ask: Floats
     last: Floats
     told_at: Floats
+    last_at: Floats
     traded: Floats
     volume_24h: Floats
     answers: Bools
@@ -66,9 +67,8 @@ class Tape:
         found = np.searchsorted(self.times, at, side="right") - 1
         return np.maximum(np.asarray(found, np.intp), 0)
 
-    @property
-    def mid(self) -> Floats:
-        """The middle of the book, or the last price where there is no book."""
+    def mids(self) -> Floats:
+        """The middle of each leg's book, or the last price where there is no book, [T, L]."""
         middle = (self.bid + self.ask) / 2
         return np.where(np.isnan(middle), self.last, middle)
 
@@ -117,7 +117,7 @@ def polls(tape: Tape, schedule: Schedule, hidden: Bools | None = None) -> Iterat
 def _decimals(tape: Tape) -> NDArray[np.int64]:
     """Decimals by leg that keep _DIGITS digits of its price."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        highest = np.fmax.reduce(tape.mid[:, : tape.own], axis=0)
+        highest = np.fmax.reduce(tape.mids()[:, : tape.own], axis=0)
         magnitude = np.floor(np.log10(highest))
     wanted = _DIGITS - np.nan_to_num(magnitude, nan=0.0, neginf=0.0)
     return np.asarray(np.clip(wanted, 0, _DECIMALS_MAX), np.int64)
