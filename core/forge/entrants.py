@@ -86,7 +86,11 @@ class PublishedMethod:
 
     def estimate(self, at: float) -> Forecast:
         rate = self._rates()[self._quote]
-        past = np.stack([self._spread_out(row * rate) for row in self._past], axis=1) if len(self._past) else None
+        past = (
+            np.stack([self._spread_out(row * rate) for row in self._past], axis=1)
+            if len(self._past)
+            else None
+        )
         volume = self._volume * self._mid * rate
         shape = (self._shape[0], 0, self._shape[1])
         sample = Sample(

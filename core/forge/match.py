@@ -42,7 +42,8 @@ _DENSE_S: Final = 18.0
 class Played:
     """An entrant's segment. [R, F]: the arrays of `Scores`, and how its stated band did: inside, width_ppm.
 
-    [P, F]: what the opponents of the same run earned and hit, summed over the rounds.
+    crowd_reward [G, F, P]: what the opponents of the same run earned, summed over the rounds of each regime
+    of the segment, in the order of `regimes_of`.
     """
 
     primary: Bools
@@ -53,7 +54,6 @@ class Played:
     inside: Floats
     width_ppm: Floats
     crowd_reward: Floats
-    crowd_primary: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +62,11 @@ class Crowd:
 
     scores: Scores
     decided: Medians
+
+
+def regimes_of(regimes: Sequence[str]) -> tuple[str, ...]:
+    """The regimes that occur, in a fixed order."""
+    return tuple(sorted(set(regimes)))
 
 
 def entrants_schedule(tape: Tape, seed: int) -> Schedule:
@@ -163,6 +168,8 @@ class _Run:
         median = self._price(decided.median)
         low, high = self._low[warm_up:], self._high[warm_up:]
         stated = ~np.isnan(low + high + median)
+        counted = np.array(self._tape.regime[warm_up:])
+        by_regime = [counted == regime for regime in regimes_of(counted.tolist())]
         return Played(
             primary=scores.primary[:, :, -1],
             secondary=scores.secondary[:, :, -1],
@@ -171,8 +178,7 @@ class _Run:
             distance_ppm=scores.distance_ppm[:, :, -1],
             inside=np.where(stated, (low <= median) & (median <= high), np.nan),
             width_ppm=(high - low) / median * 1e6,
-            crowd_reward=scores.reward[:, :, :-1].sum(axis=0).T,
-            crowd_primary=scores.primary[:, :, :-1].sum(axis=0).T.astype(np.float64),
+            crowd_reward=np.stack([scores.reward[rows, :, :-1].sum(axis=0) for rows in by_regime]),
         )
 
     def _each(self) -> tuple[Votes, Votes, Votes]:

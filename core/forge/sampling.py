@@ -66,7 +66,9 @@ def _of_provider(seen: _Seen, provider: Provider, rng: np.random.Generator) -> F
         legs = seen.read_by(provider, feed)
         if len(legs):
             rate = np.stack([rates.get(tape.legs[leg].quote, rates["USD"]) for leg in legs], axis=1)
-            out[:, feed] = METHODS[provider.method](_sample(seen, provider, decide, rows[:, legs], legs, rate))
+            out[:, feed] = METHODS[provider.method](
+                _sample(seen, provider, decide, rows[:, legs], legs, rate)
+            )
     out[rng.random(rounds) < provider.misses] = np.nan
     return out
 

@@ -97,15 +97,18 @@ def score_all(
     median, low, high = (each[:, :, None] for each in (decided.median, decided.quartile1, decided.quartile3))
     voted = (votes != NO_VOTE) & (median != NO_VOTE)
     primary = voted & (votes > low) & (votes < high)
+    ids = [feed.id for feed in feeds]
     for place in zip(*np.nonzero(voted & ((votes == low) | (votes == high))), strict=True):
         which, feed, voter = map(int, place)
-        primary[place] = _lucky(rounds[which], feeds[feed].id, voters.addresses[voter])
+        primary[place] = _lucky(rounds[which], ids[feed], voters.addresses[voter])
     off = np.abs(votes - median)
     band = np.array([feed.secondary_band_ppm for feed in feeds])[:, None]
     secondary = voted & (off < np.abs(median) * band // PPM)
     half_percent = voted & (off <= np.abs(median) * HALF_PERCENT_PPM // PPM)
     weight = np.array(voters.weights, np.float64)
-    pay = _pay(primary, weight, PRIMARY_SHARE) * primary + _pay(secondary, weight, SECONDARY_SHARE) * secondary
+    pay = (
+        _pay(primary, weight, PRIMARY_SHARE) * primary + _pay(secondary, weight, SECONDARY_SHARE) * secondary
+    )
     distance = np.where(voted, (votes - median) / np.maximum(np.abs(median), 1) * PPM, np.nan)
     return Scores(primary, secondary, half_percent, pay, distance)
 

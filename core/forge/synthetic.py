@@ -166,7 +166,11 @@ def _world(feeds: Sequence[Feed], rng: np.random.Generator) -> tuple[tuple[Leg, 
         if feed.base == "USDT":
             more = [Leg(venue, "USDT", "USD") for venue in ("bitstamp", "bitfinex", "cryptocom")]
         elif feed.base == "USDC":
-            more = [Leg("bitstamp", "USDC", "USD"), Leg("gate", "USDC", "USDT"), Leg("kucoin", "USDC", "USDT")]
+            more = [
+                Leg("bitstamp", "USDC", "USD"),
+                Leg("gate", "USDC", "USDT"),
+                Leg("kucoin", "USDC", "USDT"),
+            ]
         else:
             likely = min(0.95, 0.5 + 0.15 * np.log10(ASSETS[_asset(feed.base)].notional / 1e6))
             drawn = rng.random(len(_FOREIGN) + len(_FOREIGN_USD))
@@ -193,7 +197,9 @@ def _legs(
     count = len(world)
     base = np.array([assets.index(_asset(leg.base)) for leg in world], np.intp)
     quote = np.array([assets.index(leg.quote) if leg.quote != "USD" else -1 for leg in world], np.intp)
-    okx_usd = np.array([leg.venue == "okx" and leg.quote == "USD" and leg.base not in _COINS for leg in world])
+    okx_usd = np.array(
+        [leg.venue == "okx" and leg.quote == "USD" and leg.base not in _COINS for leg in world]
+    )
     hidden = okx_usd & (lasting.random(count) < 0.6)  # called USD, moves like USDT
     liquidity = np.array([_liquidity(leg) for leg in world])
     stable = np.array([leg.base in _COINS for leg in world])
@@ -223,7 +229,9 @@ def _legs(
 
 def _liquidity(leg: Leg) -> float:
     shares = {**VENUE_SHARE, **_FOREIGN, **_FOREIGN_USD, "bitfinex": 0.02}
-    return ASSETS[_asset(leg.base)].notional * shares[leg.venue] * QUOTE_SHARE.get((leg.venue, leg.quote), 1.0)
+    return (
+        ASSETS[_asset(leg.base)].notional * shares[leg.venue] * QUOTE_SHARE.get((leg.venue, leg.quote), 1.0)
+    )
 
 
 def _efficient(assets: Sequence[str], times: Floats, regime: Regime, rng: np.random.Generator) -> Floats:
@@ -276,9 +284,7 @@ def _pegs(times: Floats, regime: Regime, rng: np.random.Generator) -> Floats:
     return out
 
 
-def _outages(
-    times: Floats, venues: int, regime: Regime, rng: np.random.Generator
-) -> tuple[Bools, Bools]:
+def _outages(times: Floats, venues: int, regime: Regime, rng: np.random.Generator) -> tuple[Bools, Bools]:
     """[T, V] each: the venue does not answer; it answers what it answered before."""
     silent, stuck = np.zeros((2, len(times), venues), np.bool_)
     hours = (times[-1] - times[0]) / 3600.0

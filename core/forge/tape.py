@@ -102,7 +102,9 @@ def polls(tape: Tape, schedule: Schedule, hidden: Bools | None = None) -> Iterat
     blank = np.zeros(own, TICK_DTYPE)
     blank["kind"], blank["price_decimals"], blank["volume_decimals"] = KIND_QUOTE, decimals, _VOLUME_DECIMALS
     blank["volume"] = np.rint(volume * 10**_VOLUME_DECIMALS)
-    for at, row in zip(schedule.at.tolist(), tape.row(schedule.at - schedule.latency_s).tolist(), strict=True):
+    for at, row in zip(
+        schedule.at.tolist(), tape.row(schedule.at - schedule.latency_s).tolist(), strict=True
+    ):
         rows = blank.copy()
         rows["received_ms"] = round(at * 1000)
         rows["event_ms"] = _whole(tape.told_at[row, :own] * 1000)
