@@ -16,6 +16,7 @@ from rich.table import Table
 from chrono.errors import ChronoError
 from chrono.feeds import LEGS, Leg
 from core.commands import keys, provider
+from core.commands.arena import arena
 from core.commands.words import (
     DataDir,
     Fault,
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(provider.app, name="provider")
+app.command()(arena)
 
 
 class MarketChoice(StrEnum):

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from chrono.feeds import FEEDS
-from core.ftso.hashing import abi_hash
+from core.ftso.bands import PPM, in_primary, in_secondary
 from core.ftso.identities import Address, VotingRoundId
 from core.ftso.results import FeedOutcome, RoundResults
 
-PPM: Final = 1_000_000
 MINIMAL_BAND_PPM: Final = 5_000
 """0.5 %: the minimal conditions' band."""
 
@@ -90,21 +89,9 @@ def _feed_score(
     return replace(
         unscored,
         ours=ours,
-        primary=_in_primary(voting_round, outcome, ours, own),
-        secondary=distance < abs(result.value) * band_ppm // PPM,
+        primary=in_primary(voting_round, result.feed, outcome.median, ours, own),
+        secondary=in_secondary(result.value, ours, band_ppm),
         minimal=distance <= abs(result.value) * MINIMAL_BAND_PPM // PPM,
         rank=1 + sum(abs(value - result.value) < distance for value in given),
         distance_ppm=(ours - result.value) / abs(result.value) * PPM if result.value else None,
     )
-
-
-def _in_primary(voting_round: VotingRoundId, outcome: FeedOutcome, ours: int, own: Address) -> bool:
-    low, high = outcome.median.quartile1, outcome.median.quartile3
-    if low is None or high is None:
-        return False
-    if low < ours < high:
-        return True
-    if ours not in (low, high):
-        return False
-    seed = abi_hash(("bytes", "uint256", "address"), (bytes(outcome.result.feed), voting_round, own.text))
-    return seed[-1] % 2 == 1

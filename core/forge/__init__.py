@@ -1,0 +1,1 @@
+"""Measuring estimators: markets to replay, opponents to meet, the protocol's own scoring, and the arena."""
