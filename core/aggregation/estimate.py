@@ -38,7 +38,7 @@ class Aggregator:
     def estimate(self, at: float) -> Estimates:
         """The estimates at `at`. Volumes are those traded since the last call. At most once per instant."""
         window, markets = self._window, self._window.markets
-        known = self._learned.corrections()
+        known = self._learned.corrections(at)
         new = estimate_all(markets, self._graph, window.observed(at), at, window.rules, known)
         new = self._learned.improved(new, at)
         traded = window.take_traded()

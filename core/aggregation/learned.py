@@ -40,10 +40,13 @@ class Learned:
         self._markets, self._rules = markets, rules
         self.memory = Memory.blank(markets, rules)
         self._history = SignalHistory(markets, rules)
+        self._known_at, self._known = -np.inf, Corrections.none(markets)
 
-    def corrections(self) -> Corrections:
-        """What is known of the legs before a pass."""
-        return corrections(self._markets, self.memory.legs, self._rules)
+    def corrections(self, at: float) -> Corrections:
+        """What is known of the legs at a pass; a pass at the same instant again finds the same."""
+        if at != self._known_at:
+            self._known_at, self._known = at, corrections(self._markets, self.memory.legs, self._rules)
+        return self._known
 
     def improved(self, new: Pass, at: float) -> Pass:
         """The pass with what the others will say in its price, and with a band of the stated width.

@@ -60,10 +60,10 @@ class Rules:
     bias_half_life_s: float = 3_600.0
     bias_bands: float = 0.5
     offset_doubt: float = 1.5e-4
-    bias_doubt: float = 1e-4
+    bias_doubt: float = 5e-4
     noise_half_life_s: float = 1_800.0
     noise_prior_bands: float = 0.2
-    noise_floor_bands: float = 0.1
+    noise_floor_bands: float = 1.0
     trust_min: float = 1 / 16
     move_half_life_s: float = 10.0
     move_min: float = 1e-5
@@ -74,8 +74,8 @@ class Rules:
     hidden_square_max: float = 0.05**2
 
     # what the others will say: `core.aggregation.follow`
-    follow_bands: float = 0.5
-    follow_max: float = 0.0005
+    follow_bands: float = 1.0
+    follow_max: float = 0.002
     follow_signal_bands: float = 3.0
     follow_teach_bands: float = 1.0
     follow_odd_bands: float = 10.0
