@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "chrono",
         "core.aggregation",
         "core.columns",
+        "core.net",
         "core.ports",
         "core.storage",
         "core.ftso",
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "core.provider": ("chrono", "core.ftso", "core.ports", "core.provider"),
     "core.chain": ("chrono", "core.chain", "core.ftso", "core.provider.ports", "core.provider.reward_epoch"),
+    "core.forge.recordings": ("chrono", "core.aggregation", "core.simulator.candles"),
     "core.forge": (
         "chrono",
         "core.aggregation",
@@ -86,6 +88,8 @@ ROOTS = (
     "core.simulation",
     "core.provide",
     "core.doctor",
+    "core.claim",
+    "core.epoch_check",
     "core.local_chain",
 )
 

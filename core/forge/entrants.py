@@ -1,7 +1,7 @@
 """Those who are measured: the live aggregation, unchanged, and every published method, on equal terms.
 
-Each is an `Estimator`: it is polled like the live collector polls and knows nothing else. A name is all that a
-worker process needs to make one.
+Each is an `Estimator`: it is polled like the live collector polls and knows nothing else. A name is all that
+a worker process needs to make one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from core.columns import TickColumns
 from core.forge.methods import METHODS, NEEDS_PAST, PAST, PAST_STEP_S, Sample, middle
 from core.forge.ports import Estimator, EstimatorMaker, Forecast, RoundOutcome
 from core.forge.sampling import COINS, TIER_ONE
+
+_FRESH_S: Final = 45.0
 
 
 PASS_EVERY_S: Final = 1.0
@@ -64,7 +66,8 @@ class LiveAggregation:
 class PublishedMethod:
     """A method of `methods`, fed by polls. It states no band. Keeps what a silent venue showed last.
 
-    With `at_par` stablecoins count as dollars; else as the median of their dollar markets.
+    With `at_par` stablecoins count as dollars; else as the median of their markets in dollars, and in USDT
+    at USDT's own median; of those not older than _FRESH_S while there are any.
     """
 
     def __init__(self, method: str, feeds: Sequence[Feed], *, at_par: bool = False) -> None:
@@ -73,8 +76,9 @@ class PublishedMethod:
         legs = [leg for feed in feeds for leg in feed.legs]
         self._slot, self._shape = (markets := Markets.of(feeds)).slot, markets.shape
         self._quote = np.array([COINS.index(leg.quote) + 1 if leg.quote in COINS else 0 for leg in legs])
-        dollar = [(leg.base, leg.quote) for leg in legs]
-        self._direct = [[at for at, pair in enumerate(dollar) if pair == (coin, "USD")] for coin in COINS]
+        pairs = [(leg.base, leg.quote) for leg in legs]
+        self._direct = [[at for at, pair in enumerate(pairs) if pair == (coin, "USD")] for coin in COINS]
+        self._by_usdt = [[at for at, pair in enumerate(pairs) if pair == (coin, "USDT")] for coin in COINS]
         self._tier = self._spread_out(np.array([leg.venue in TIER_ONE for leg in legs], np.float64)) > 0
         self._mid, self._last, self._half, self._told, self._volume = np.full((5, len(legs)), np.nan)
         self._past = np.full((PAST if method in NEEDS_PAST else 0, len(legs)), np.nan)
@@ -93,7 +97,7 @@ class PublishedMethod:
             self._past_at = at
 
     def estimate(self, at: float) -> Forecast:
-        rate = self._rates()[self._quote]
+        rate = self._rates(at)[self._quote]
         past = (
             np.stack([self._spread_out(row * rate) for row in self._past], axis=1)
             if len(self._past)
@@ -119,11 +123,15 @@ class PublishedMethod:
     def learn(self, outcome: RoundOutcome, at: float) -> None:
         """Nothing: published methods do not learn."""
 
-    def _rates(self) -> Floats:
+    def _rates(self, at: float) -> Floats:
         rates = np.ones(len(COINS) + 1)
+        fresh = np.where(at - self._told <= _FRESH_S, self._mid, np.nan)
         if not self._at_par:
-            for place, direct in enumerate(self._direct):
-                price = middle(self._mid[None, direct])[0] if direct else np.nan
+            for place, (direct, by_usdt) in enumerate(zip(self._direct, self._by_usdt, strict=True)):
+                legs = np.array([*direct, *by_usdt], np.intp)
+                to_dollars = np.array([1.0] * len(direct) + [rates[1]] * len(by_usdt))
+                known = fresh[legs] if not np.isnan(fresh[legs]).all() else self._mid[legs]
+                price = middle((known * to_dollars)[None])[0] if len(legs) else np.nan
                 rates[place + 1] = 1.0 if np.isnan(price) else price
         return rates
 
