@@ -1,7 +1,7 @@
 """How wide the band must be to hold what it says: a factor that is moved until nine in ten are inside.
 
-Knows whether things fell into bands that were stated before. Does not know why: whatever the width rests on,
-its factor rises a little with each miss and falls a ninth of that with each hit, which comes to rest where the
+Knows whether things fell into bands that were stated before. Does not know why: whatever the width rests
+on, its factor rises a little with each miss and falls a ninth of that with each hit, which comes to rest where the
 misses are one in ten (adaptive conformal inference; Gibbs and Candes 2021). One part of the factor is common
 to all feeds and learns fast, the rest is the feed's own.
 
@@ -26,7 +26,7 @@ _OWN_SHARE_MAX: Final = 0.75
 
 @dataclass(frozen=True, slots=True)
 class BandMemory:
-    """The log factor: `common`, and `own` [F]. `at`: the last lesson by legs; `round_at`: the last by a round.
+    """The log factor: `common`, and `own` [F]. `at`: the last lesson by legs; `round_at`: by a round.
     `rounds` [F] counts the latter."""
 
     common: float
@@ -59,7 +59,7 @@ def learn_from_round(memory: BandMemory, outside: Floats, at: float, rules: Rule
 
 
 def learn_from_legs(
-    memory: BandMemory, apart: Floats, weight: Floats, half_width: Floats, at: float, rules: Rules
+    memory: BandMemory, apart: Floats, weight: Floats, half_width: Floats, *, at: float, rules: Rules
 ) -> BandMemory:
     """After a pass: `apart` [F, K] are the used legs' distances from the estimate before any correction, and
     `half_width` [F] the band's, both as logs. Nothing is learned here while rounds are."""

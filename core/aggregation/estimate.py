@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core.aggregation.conversion import Graph
 from core.aggregation.estimates import Estimates, FeedState, Floats, LegColumns
 from core.aggregation.kernel import Pass, estimate_all
-from core.aggregation.learned import Learned
+from core.aggregation.learned import Learned, Memory
 from core.aggregation.markets import NOTIONAL, VOLUME, Bools, Markets
 from core.aggregation.pools import steadied
 from core.aggregation.window import Window
@@ -39,7 +39,7 @@ class Aggregator:
         """The estimates at `at`. Volumes are those traded since the last call. At most once per instant."""
         window, markets = self._window, self._window.markets
         known = self._learned.corrections(at)
-        new = estimate_all(markets, self._graph, window.observed(at), at, window.rules, known)
+        new = estimate_all(markets, self._graph, window.observed(at), at, window.rules, known=known)
         new = self._learned.improved(new, at)
         traded = window.take_traded()
         used = new.weight > 0
@@ -70,6 +70,11 @@ class Aggregator:
             legs=self._legs(new),
             conversion=_known_rates(markets, new.rates),
         )
+
+    @property
+    def memory(self) -> Memory:
+        """All that was learned so far."""
+        return self._learned.memory
 
     def learn(self, medians: Floats, at: float) -> None:
         """Learn from a finished round: the medians [F] in US dollars, NaN for none, of the commit at `at`."""

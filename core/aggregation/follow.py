@@ -1,7 +1,7 @@
 """What the others will say: small corrections, learned from what finished rounds decided.
 
-Knows finished rounds' medians and what our own legs showed at the instants of their commits. Does not know who
-the others are, nor any median of a round that is not finished.
+Knows finished rounds' medians and what our own legs showed at the instants of their commits. Does not know
+who the others are, nor any median of a round that is not finished.
 
 For every feed the target is `log(median) - log(price)` at the commit, in secondary bands. Two groups of
 signals explain it, all 0 when there is nothing to say:
@@ -96,7 +96,7 @@ def choices(markets: Markets, memory: FollowMemory, signals: Signals, rules: Rul
 
 
 def chosen(memory: FollowMemory, at: float, rules: Rules) -> NDArray[np.intp]:
-    """Which choice speaks for each feed [F] now: the best so far, NONE where nothing is better by a margin."""
+    """Which choice speaks for each feed [F] now: the best so far by a margin, else NONE."""
     margin = np.array([0.0, *[rules.follow_margin] * 3])[:, None] * memory.loss[NONE]
     best = np.asarray((memory.loss + margin).argmin(axis=0))
     silent = memory.odd | (memory.rounds < rules.follow_rounds_min)
@@ -112,9 +112,9 @@ def predicted(markets: Markets, memory: FollowMemory, signals: Signals, at: floa
 
 
 def learn_round(
-    markets: Markets, memory: FollowMemory, then: Signals, median: Floats, commit_at: float, rules: Rules
+    markets: Markets, memory: FollowMemory, then: Signals, median: Floats, *, commit_at: float, rules: Rules
 ) -> FollowMemory:
-    """The memory after a finished round; `then` is what we saw at its commit. An older round changes nothing."""
+    """The memory after a finished round; `then` is what we saw at its commit. An older one changes nothing."""
     if commit_at <= memory.learned_at:
         return memory
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -125,13 +125,13 @@ def learn_round(
     share = np.maximum(_forgotten(rules.follow_score_rounds), 1 / (memory.rounds + 1)) * sound
     loss = memory.loss + share * (left - memory.loss)
     bounded = np.clip(target, -rules.follow_teach_bands, rules.follow_teach_bands)
-    learned = _solve_common(markets, memory, then, bounded, sound, rules)
-    learned = _solve_own(markets, learned, then, bounded, sound, rules)
+    learned = _solve_common(markets, memory, then, bounded, sound, rules=rules)
+    learned = _solve_own(markets, learned, then, bounded, sound, rules=rules)
     return replace(learned, loss=loss, rounds=memory.rounds + sound, odd=~sound, learned_at=commit_at)
 
 
 def _solve_common(
-    markets: Markets, memory: FollowMemory, then: Signals, target: Floats, sound: Bools, rules: Rules
+    markets: Markets, memory: FollowMemory, then: Signals, target: Floats, sound: Bools, *, rules: Rules
 ) -> FollowMemory:
     rows = np.zeros((len(target), len(memory.common)))
     cells = len(memory.common) - len(LOOKBACKS_S)
@@ -152,7 +152,7 @@ def _solve_common(
 
 
 def _solve_own(
-    markets: Markets, memory: FollowMemory, then: Signals, target: Floats, sound: Bools, rules: Rules
+    markets: Markets, memory: FollowMemory, then: Signals, target: Floats, sound: Bools, *, rules: Rules
 ) -> FollowMemory:
     """What a feed does beside what is common, from what the common factors leave."""
     cells = len(memory.common) - len(LOOKBACKS_S)

@@ -42,7 +42,8 @@ _QUARTILES: Final = (0.25, 0.5, 0.75)
 class Pass:
     """What the kernel returns. [F]: price to age_s, NaN where no leg is used; [F, K]: usd to reason.
 
-    `usd` is what a leg counted as, with corrections; `shown` is what its market says, without. `rates` are dollars per unit of `Markets.currencies`; `age_s` of a feed is that of its newest used leg.
+    `usd` is what a leg counted as, with corrections; `shown` is what its market says, without. `rates` are
+    dollars per unit of `Markets.currencies`; `age_s` of a feed is that of its newest used leg.
     """
 
     price: Floats
@@ -67,6 +68,7 @@ def estimate_all(
     seen: Observations,
     at: float,
     rules: Rules,
+    *,
     known: Corrections | None = None,
 ) -> Pass:
     """The whole vector at once. Pure: the same arrays give the same answer, and none is written to.
@@ -75,11 +77,11 @@ def estimate_all(
     """
     known = Corrections.none(markets) if known is None else known
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return _estimate_all(markets, graph, seen, at, rules, known)
+        return _estimate_all(markets, graph, seen, at, rules, known=known)
 
 
 def _estimate_all(
-    markets: Markets, graph: Graph, seen: Observations, at: float, rules: Rules, known: Corrections
+    markets: Markets, graph: Graph, seen: Observations, at: float, rules: Rules, *, known: Corrections
 ) -> Pass:
     fresh = judge(markets, seen, at, rules)
     rates = _rates(markets, graph, seen, fresh, known)
@@ -111,7 +113,7 @@ def _estimate_all(
         _QUARTILES,
     )
     low, middle, high = quartiles[:, : len(used)]
-    middle = pulled(markets, price, usd, weight, middle, rules)
+    middle = pulled(markets, price, usd, weight, middle, rules=rules)
     half_spread = np.einsum("fk,fk->f", weight, seen.half_spread)
     half_width = np.maximum(half_spread, rules.band_floor_bands * markets.band)
     return Pass(

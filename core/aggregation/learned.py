@@ -69,7 +69,7 @@ class Learned:
         self.memory = replace(
             memory,
             legs=learn_legs(markets, memory.legs, lesson, at, rules),
-            band=learn_from_legs(memory.band, own, new.weight, (below + above) / 2, at, rules),
+            band=learn_from_legs(memory.band, own, new.weight, (below + above) / 2, at=at, rules=rules),
         )
         self._history.state(price * (1 - below), price * (1 + above))
         return replace(
@@ -88,7 +88,9 @@ class Learned:
         known = np.isfinite(medians) & (medians > 0) & np.isfinite(low)
         medians = np.where(known, medians, np.nan)
         outside = np.where(known, (medians < low) | (medians > high), np.nan)
-        follow = learn_round(self._markets, self.memory.follow, then, medians, at, self._rules)
+        follow = learn_round(
+            self._markets, self.memory.follow, then, medians, commit_at=at, rules=self._rules
+        )
         if follow is not self.memory.follow:
             band = learn_from_round(self.memory.band, outside, at, self._rules)
             self.memory = replace(self.memory, follow=follow, band=band)

@@ -1,4 +1,4 @@
-"""What each leg has shown itself to be: how far off, how noisy, how late, how reliable, and in which currency.
+"""What each leg has shown itself to be: how far off, noisy, late and reliable, and in which currency.
 
 Learned from one pass to the next, from nothing but how legs stand to each other. Knows residuals. Does not
 know the truth: what all legs share is never seen here (`follow` learns that from finalized medians).
@@ -8,13 +8,14 @@ is from the estimate, divided by one less the leg's own weight, so that a loud l
 with itself. All memories forget by half-lives in `rules`; a residual beyond `teach_reach` teaches nothing, so
 a venue that is pumped, stuck or in another unit changes no memory.
 
-- **offset**, of a venue's quote currency: the dollars of two venues are not the same where money moves slowly,
-  and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all legs of the cell
+- **offset**, of a venue's quote currency: the dollars of two venues are not the same where money moves
+  slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all legs of the cell
   (venue, quote), over all feeds. Only differences can be seen, so the dollar's level is set: the offsets of
   the dollar cells have their centre at 0, by `dollar_level`.
 - **bias**, of the leg alone: what is left, slower, and within `bias_bands` secondary bands.
 - **variance**: of what is left then. The weight of a leg falls with it (`trust`).
 - **lag**: how much of the latest move the leg has not made yet, the slope of `e` on the move, within [-1, 0].
+  It is told and corrects nothing: what lateness does to the others' median is learned in `follow`.
 - **reliable**: the share of time in which the leg was used when it had a fresh price.
 - **hidden**: a dollar cell whose residuals follow the rate of another currency is quoted in that one: the
   squares of `e` and of `e + log(rate)` are compared, see `_hidden`.
@@ -57,7 +58,7 @@ class LegMemory:
 
     @classmethod
     def blank(cls, markets: Markets, rules: Rules) -> LegMemory:
-        """What is believed of legs that were never seen: no bias, the noise of a fifth of a secondary band."""
+        """What is believed of unseen legs: no bias, the noise of a fifth of a secondary band."""
         feeds, legs = markets.shape
         venues, currencies = len(markets.venues) or 1, len(markets.currencies)
         zeros = np.zeros((feeds, legs))
@@ -154,7 +155,7 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
     reach = np.maximum(rules.teach_reach, rules.teach_deviations * np.sqrt(memory.variance))
     teaches = np.abs(apart) <= reach  # not where it is NaN
     apart = np.where(teaches, apart, 0.0)
-    offset, common = _offsets(markets, memory, apart, teaches, passed_s, rules)
+    offset, common = _offsets(markets, memory, apart, teaches, passed_s=passed_s, rules=rules)
     own = apart - common.take(cells_of(markets))
     move = moves(memory, lesson.log_price)
     slow_share = _share(passed_s, rules.move_half_life_s)
@@ -196,7 +197,7 @@ def dollar_level(offset: Floats, weight: Floats) -> float:
 
 
 def _offsets(
-    markets: Markets, memory: LegMemory, apart: Floats, teaches: Bools, passed_s: float, rules: Rules
+    markets: Markets, memory: LegMemory, apart: Floats, teaches: Bools, *, passed_s: float, rules: Rules
 ) -> tuple[Floats, Floats]:
     """The cells' offsets after this pass, and by how much each was off in it, [C]."""
     cells, currencies = len(memory.offset), len(markets.currencies)

@@ -1,4 +1,4 @@
-"""Where the centre of a feed's legs lies: a mean that no far leg pulls, kept where no single venue can put it.
+"""Where the centre of a feed's legs lies: a mean that no far leg pulls, out of one venue's reach.
 
 Knows prices, weights and which venue they are of. Does not know who is an outlier (`outliers` has spoken).
 
@@ -30,7 +30,7 @@ _SLACK: Final = 1e-6
 
 
 def pulled(
-    markets: Markets, price: Sorted, usd: Floats, weight: Floats, middle: Floats, rules: Rules
+    markets: Markets, price: Sorted, usd: Floats, weight: Floats, middle: Floats, *, rules: Rules
 ) -> Floats:
     """The centre [F] of used legs whose weighted median is `middle`; NaN for a feed without any."""
     used = weight > 0
@@ -54,7 +54,7 @@ def loudest_venue(markets: Markets, weight: Floats) -> Floats:
 
 
 def _kept(price: Sorted, weight: Floats, loudest: Floats, middle: Floats, wanted: Floats) -> Floats:
-    """`wanted`, moved to the nearer of the quantiles that the loudest venue cannot reach, if it is outside."""
+    """`wanted`, but between the quantiles that the loudest venue cannot reach."""
     beyond = np.minimum(loudest + _SLACK, 1.0)
     one, other = weighted_quantiles(price.values, price.of(weight), np.stack((beyond, 1 - beyond)))
     low = np.minimum(np.minimum(one, other), middle)

@@ -39,8 +39,8 @@ class Markets:
     three largest of a feed can always be asked for. converted [F, K]: where the quote is not USD. dex [F, K]:
     where the venue is an aggregator of decentralized exchanges; dex_rows: the feeds that have such a leg,
     mixed_rows: those with legs of both kinds.
-    band [F]: the secondary band as a ratio. dollar_weight [V]. edge_slot, edge_base, edge_quote [E]: the legs between two
-    currencies.
+    band [F]: the secondary band as a ratio. dollar_weight [V]. edge_slot, edge_base,
+    edge_quote [E]: the legs between two currencies.
     """
 
     feeds: tuple[Feed, ...]

@@ -381,7 +381,11 @@ def pulled(rules: Rules, band: float, used: list[LegResult], middle: float) -> f
     for leg in used:
         shares[leg.venue] = shares.get(leg.venue, 0.0) + leg.weight
     beyond = min(max(shares.values()) + 1e-6, 1.0)
-    ends = [weighted_quantile(prices, weights, beyond), weighted_quantile(prices, weights, 1 - beyond), middle]
+    ends = [
+        weighted_quantile(prices, weights, beyond),
+        weighted_quantile(prices, weights, 1 - beyond),
+        middle,
+    ]
     return min(max(wanted, min(ends)), max(ends))
 
 
