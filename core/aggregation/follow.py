@@ -114,7 +114,7 @@ def predicted(markets: Markets, memory: FollowMemory, signals: Signals, at: floa
 def learn_round(
     markets: Markets, memory: FollowMemory, then: Signals, median: Floats, *, commit_at: float, rules: Rules
 ) -> FollowMemory:
-    """The memory after a finished round; `then` is what we saw at its commit. An older one changes nothing."""
+    """The memory after a finished round; `then` is what its commit saw. An older one teaches nothing."""
     if commit_at <= memory.learned_at:
         return memory
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -9,8 +9,8 @@ with itself. All memories forget by half-lives in `rules`; a residual beyond `te
 a venue that is pumped, stuck or in another unit changes no memory.
 
 - **offset**, of a venue's quote currency: the dollars of two venues are not the same where money moves
-  slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all legs of the cell
-  (venue, quote), over all feeds. Only differences can be seen, so the dollar's level is set: the offsets of
+  slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all
+  legs of the cell (venue, quote), over all feeds. Only differences can be seen, so the dollar's level is set: the offsets of
   the dollar cells have their centre at 0, by `dollar_level`.
 - **bias**, of the leg alone: what is left, slower, and within `bias_bands` secondary bands.
 - **variance**: of what is left then. The weight of a leg falls with it (`trust`).

@@ -59,7 +59,7 @@ class LiveAggregation:
         live = now.state == FeedState.LIVE.value
         return Forecast(*(np.where(live, each, np.nan) for each in (now.price, now.band_low, now.band_high)))
 
-    def learn(self, outcome: RoundOutcome, at: float) -> None:
+    def learn(self, outcome: RoundOutcome, at: float) -> None:  # noqa: ARG002
         self._aggregator.learn(outcome.median, outcome.commit_at)
 
 
