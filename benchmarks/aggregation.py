@@ -19,7 +19,8 @@ import numpy as np
 
 from chrono.feeds import Feed, Leg
 from core.aggregation.conversion import Graph
-from core.aggregation.estimate import Aggregator, estimate_all
+from core.aggregation.estimate import Aggregator
+from core.aggregation.kernel import estimate_all
 from core.aggregation.window import Window
 from core.columns import TICK_DTYPE, TickColumns
 from tests.aggregation import plain

@@ -40,6 +40,7 @@ LEGS_OF_FEED: Final = tuple(slice(start, end) for start, end in pairwise(_BORDER
 
 _AT_POOLS: Final = tuple(tuple(leg.venue in DEX_VENUES for leg in feed.legs) for feed in FEEDS)
 POOLS_ALONE: Final = "rests on pools of decentralized exchanges alone: it moves by at most 1 % a minute"
+ONE_VENUE: Final = "rests on one venue, which no other confirms now"
 _VENUES_LISTED: Final = tuple(len({leg.venue for leg in feed.legs}) for feed in FEEDS)
 _WORDS: Final = {
     LegReason.NO_DATA: "never heard",
@@ -133,7 +134,7 @@ def price_objects(
                 "venues_listed": listed,
                 "age_s": round(age_s + late_s, 3) if math.isfinite(age_s) else None,
                 "state": _STATES[state],
-                "why": _why(state, reasons[legs], at_pools, late_s),
+                "why": _why(state, reasons[legs], at_pools, used, late_s),
                 "at": seen_at,
                 "sequence": estimates.sequence,
             }
@@ -161,10 +162,14 @@ def _change(price: float, reference: tuple[float, float] | None) -> tuple[float 
     return round((price / reference[1] - 1) * 100, 3), round(reference[0], 3)
 
 
-def _why(state: int, reasons: Sequence[int], at_pools: Sequence[bool], late_s: float) -> str | None:
+def _why(
+    state: int, reasons: Sequence[int], at_pools: Sequence[bool], venues_used: int, late_s: float
+) -> str | None:
     """In a few words why a feed is not live, or what is to be known of a live one; None for nothing."""
     if state == FeedState.LIVE:
-        return POOLS_ALONE if any(at_pools) and _rests_on(reasons, at_pools) else None
+        if any(at_pools) and _rests_on(reasons, at_pools):
+            return POOLS_ALONE
+        return ONE_VENUE if venues_used == 1 else None
     if late_s > LATE_S:
         return f"no estimate was made for {late_s:.0f} s"
     counts = Counter(reason for reason in reasons if reason != LegReason.USED)

@@ -14,7 +14,15 @@ from hypothesis import given, settings
 from chrono.feeds import FEEDS
 from core.aggregation.estimates import FeedState
 from core.api.schemas import Price
-from core.messages import POOLS_ALONE, MalformedMessage, decode_pass, encode_pass, price_objects, price_text
+from core.messages import (
+    ONE_VENUE,
+    POOLS_ALONE,
+    MalformedMessage,
+    decode_pass,
+    encode_pass,
+    price_objects,
+    price_text,
+)
 from tests.fakes.services import NOW, estimates_at
 
 ANY_FLOATS = st.lists(st.floats(), min_size=1, max_size=5).map(lambda some: np.resize(some, len(FEEDS)))
@@ -39,7 +47,7 @@ def test_whatever_is_estimated_is_told_as_finite_text(
     for fragment in decode_pass(message).fragments.values():
         told = Price.model_validate_json(fragment)
         assert (told.price is None) == (told.state == "none")
-        assert (told.why in (None, POOLS_ALONE)) == (told.state == "live")
+        assert (told.why in (None, ONE_VENUE, POOLS_ALONE)) == (told.state == "live")
 
 
 @given(st.binary(max_size=300))

@@ -56,17 +56,17 @@ class Graph:
         return cls(np.roll(rows, -1, axis=1), links, np.eye(currencies - 1) * _RIDGE)
 
 
-def solve_rates(graph: Graph, price: Floats, live: Bools) -> Floats:
+def solve_rates(graph: Graph, price: Floats, live: Bools, trust: Floats) -> Floats:
     """Dollars per unit of each currency [N + 1], 1 for the dollar, NaN for a currency without a path.
 
-    price and live are [E]; an edge that is not live is out, whatever its price.
+    price, live and trust are [E]; an edge that is not live is out, whatever its price.
     """
     edges, count = graph.rows.shape
     rates = np.ones(count)
     if not edges or count == 1:
         rates[1:] = np.nan
         return rates
-    present = live.astype(np.float64)
+    present = live * trust
     logs = _fit(graph, np.log(np.where(live, price, 1.0)), present)
     rates[1:] = np.where(_reached(graph, present)[1:], np.exp(logs), np.nan)
     return rates
@@ -90,7 +90,7 @@ def _fit(graph: Graph, edge: Floats, present: Floats) -> Floats:
 def _reached(graph: Graph, present: Floats) -> Bools:
     """Which currencies hang together with the dollar over live edges."""
     count = graph.rows.shape[1]
-    step = (present @ graph.links).reshape(count, count) + np.eye(count)
+    step = np.minimum((present > 0) @ graph.links, 1.0).reshape(count, count) + np.eye(count)
     for _ in range((count - 1).bit_length()):  # each squaring doubles the length of the paths that are seen
         step = np.minimum(step @ step, 1.0)
     return np.asarray(step[0] > 0)

@@ -23,6 +23,9 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 USD: Final = "USD"
+DOLLAR_WEIGHTS: Final = {"coinbase": 3.0}
+"""By how much a venue's dollars count where they are not worth the same; 1 for the others. Coinbase trades
+more in dollars than the other exchanges of the table together, so its dollar is what others quote."""
 STABLECOINS: Final = ("USDT", "USDC", "USDS")
 """Currencies beside those that some leg is quoted in: their own legs tie the others to the dollar."""
 
@@ -36,8 +39,8 @@ class Markets:
     three largest of a feed can always be asked for. converted [F, K]: where the quote is not USD. dex [F, K]:
     where the venue is an aggregator of decentralized exchanges; dex_rows: the feeds that have such a leg,
     mixed_rows: those with legs of both kinds.
-    band [F]: the secondary band as a ratio. edge_slot, edge_base, edge_quote [E]: the legs between two
-    currencies.
+    band [F]: the secondary band as a ratio. dollar_weight [V]. edge_slot, edge_base,
+    edge_quote [E]: the legs between two currencies.
     """
 
     feeds: tuple[Feed, ...]
@@ -53,6 +56,7 @@ class Markets:
     dex_rows: Ints
     mixed_rows: Ints
     band: Floats
+    dollar_weight: Floats
     edge_slot: Ints
     edge_base: Ints
     edge_quote: Ints
@@ -100,6 +104,7 @@ class Markets:
             dex_rows=_feeds_with(feeds, {True}),
             mixed_rows=_feeds_with(feeds, {True, False}),
             band=np.array([feed.secondary_band_ppm / 1e6 for feed in feeds]),
+            dollar_weight=np.array([DOLLAR_WEIGHTS.get(venue, 1.0) for venue in venues] or [1.0]),
             edge_slot=slot[edges],
             edge_base=np.array([currencies.index(legs[edge].base) for edge in edges], np.intp),
             edge_quote=np.array([currencies.index(legs[edge].quote) for edge in edges], np.intp),

@@ -48,8 +48,10 @@ def sort_rows(matrix: Floats) -> Sorted:
     return Sorted(matrix.ravel().take(places), places)
 
 
-def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, ...]) -> Floats:
+def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, ...] | Floats) -> Floats:
     """Quantiles [Q, R] of sorted rows [R, K] whose weights sum to 1; NaN for a row of weights 0.
+
+    `quantiles` are the same for all rows, or [Q, R].
 
     All rows are searched at once: laid end to end, their running weight never falls.
     """
@@ -58,8 +60,9 @@ def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, .
     ends = reached[width - 1 :: width]
     begins = np.concatenate((_ZERO, ends[:-1]))
     whole = ends - begins
-    targets = np.array([q - _SPLIT for q in quantiles] + [q + _SPLIT for q in quantiles])
-    found = np.searchsorted(reached, targets[:, None] * whole + begins)
+    asked = np.asarray(quantiles, np.float64).reshape(len(quantiles), -1)
+    targets = np.concatenate((asked - _SPLIT, asked + _SPLIT))
+    found = np.searchsorted(reached, targets * whole + begins)
     both = values.reshape(-1).take(np.minimum(found, np.arange(width - 1, values.size, width)))
     middle = (both[: len(quantiles)] + both[len(quantiles) :]) / 2
     middle[:, whole <= _SPLIT] = np.nan

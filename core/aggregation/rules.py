@@ -46,6 +46,55 @@ class Rules:
     book_width_max: float = 0.05  # of the mid; the middle of a wider book is no price
     band_floor_bands: float = 0.5  # the band reaches at least so many secondary bands to each side
 
+    # the centre of the used legs: `core.aggregation.location`
+    pull_bands: float = 0.5
+    pull_mads: float = 2.0 * 1.4826
+
+    # what legs have shown themselves to be: `core.aggregation.legs`
+    lesson_s_max: float = 60.0  # the most that one pass can teach, however long the silence before it
+    teach_reach: float = 0.002  # a residual beyond this teaches nothing ...
+    teach_deviations: float = 6.0  # ... unless the leg is known to be so noisy
+    offset_half_life_s: float = 600.0
+    offset_memory_s: float = 14_400.0  # an offset that is not renewed fades
+    offset_max: float = 0.005
+    bias_half_life_s: float = 3_600.0
+    bias_bands: float = 0.5
+    offset_doubt: float = 1.5e-4
+    bias_doubt: float = 5e-4
+    noise_half_life_s: float = 1_800.0
+    noise_prior_bands: float = 0.2
+    noise_floor_bands: float = 1.0
+    trust_min: float = 1 / 16
+    move_half_life_s: float = 10.0
+    move_min: float = 1e-5
+    move_max: float = 0.02  # a jump starts the slow price anew
+    hidden_half_life_s: float = 120.0
+    hidden_apart: float = 0.002
+    hidden_ratio: float = 0.25
+    hidden_square_max: float = 0.05**2
+
+    # what the others will say: `core.aggregation.follow`
+    follow_bands: float = 1.0
+    follow_max: float = 0.002
+    follow_signal_bands: float = 3.0
+    follow_teach_bands: float = 1.0
+    follow_odd_bands: float = 10.0
+    follow_rounds: float = 1_000.0
+    follow_score_rounds: float = 100.0
+    follow_rounds_min: float = 10.0
+    follow_ridge: float = 5.0
+    follow_own_ridge: float = 20.0
+    follow_margin: float = 0.01
+    follow_stale_s: float = 900.0
+    follow_history: int = 256
+    follow_spacing_s: float = 1.0
+    follow_apart_s: float = 10.0
+
+    # how wide the band must be: `core.aggregation.calibration`
+    stretch_max: float = 16.0
+    stretch_step: float = 0.1
+    stretch_round_s: float = 3_600.0
+
     # VWAP and TWAP: `core.aggregation.window`
     bucket_s: float = 5.0
     buckets: int = 12

@@ -27,6 +27,10 @@ from core.forge.sampling import COINS, TIER_ONE
 _FRESH_S: Final = 45.0
 
 
+PASS_EVERY_S: Final = 1.0
+"""The core makes a pass at least as often, and learns from each."""
+
+
 class UnknownEntrant(ChronoError):
     """An estimator was asked for by a name that nobody has."""
 
@@ -42,17 +46,21 @@ class LiveAggregation:
     def __init__(self, feeds: Sequence[Feed]) -> None:
         self._window = Window(feeds)
         self._aggregator = Aggregator(self._window)
+        self._passed_at = -np.inf
 
     def observe(self, ticks: TickColumns, at: float) -> None:
         self._window.apply(ticks, at)
+        if at >= self._passed_at + PASS_EVERY_S:
+            self._passed_at = at
+            self._aggregator.estimate(at)
 
     def estimate(self, at: float) -> Forecast:
         now = self._aggregator.estimate(at)
         live = now.state == FeedState.LIVE.value
         return Forecast(*(np.where(live, each, np.nan) for each in (now.price, now.band_low, now.band_high)))
 
-    def learn(self, outcome: RoundOutcome, at: float) -> None:
-        """Nothing: the live aggregation does not learn."""
+    def learn(self, outcome: RoundOutcome, at: float) -> None:  # noqa: ARG002
+        self._aggregator.learn(outcome.median, outcome.commit_at)
 
 
 class PublishedMethod:

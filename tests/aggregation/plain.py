@@ -353,6 +353,7 @@ def _estimate_feed(window: PlainWindow, feed: Feed, legs: list[LegResult], at: f
     used = [leg for leg in chosen if leg.reason == LegReason.USED]
     prices, weights = [leg.price for leg in used], [leg.weight for leg in used]
     result.price = weighted_quantile(prices, weights, 0.5)
+    result.price = pulled(rules, band, used, result.price)
     half_spread = sum(leg.weight * leg.observed.half_spread for leg in used)
     half_width = max(half_spread, rules.band_floor_bands * band)
     result.band_low = min(weighted_quantile(prices, weights, 0.25), result.price * (1 - half_width))
@@ -364,6 +365,28 @@ def _estimate_feed(window: PlainWindow, feed: Feed, legs: list[LegResult], at: f
     result.venues_used = len({leg.venue for leg in used})
     result.state = FeedState.LIVE
     return result
+
+
+def pulled(rules: Rules, band: float, used: list[LegResult], middle: float) -> float:
+    """The median, moved to the mean of cut distances, but not past where the loudest venue could be."""
+    prices, weights = [leg.price for leg in used], [leg.weight for leg in used]
+    distances = [price / middle - 1 for price in prices]
+    mad = weighted_quantile([abs(distance) for distance in distances], weights, 0.5)
+    reach = max(rules.pull_bands * band, rules.pull_mads * mad)
+    if any(leg.venue not in DEX_VENUES for leg in used):
+        distances = [0.0 if leg.venue in DEX_VENUES else d for leg, d in zip(used, distances, strict=True)]
+    cut = [min(max(distance, -reach), reach) for distance in distances]
+    wanted = middle * (1 + sum(w * d for w, d in zip(weights, cut, strict=True)))
+    shares: dict[str, float] = {}
+    for leg in used:
+        shares[leg.venue] = shares.get(leg.venue, 0.0) + leg.weight
+    beyond = min(max(shares.values()) + 1e-6, 1.0)
+    ends = [
+        weighted_quantile(prices, weights, beyond),
+        weighted_quantile(prices, weights, 1 - beyond),
+        middle,
+    ]
+    return min(max(wanted, min(ends)), max(ends))
 
 
 def _filter(rules: Rules, band: float, legs: list[LegResult], weights: list[float]) -> None:
