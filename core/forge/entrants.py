@@ -1,7 +1,7 @@
 """Those who are measured: the live aggregation, unchanged, and every published method, on equal terms.
 
-Each is an `Estimator`: it is polled like the live collector polls and knows nothing else. A name is all that a
-worker process needs to make one.
+Each is an `Estimator`: it is polled like the live collector polls and knows nothing else. A name is all that
+a worker process needs to make one.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def _sample(seen: _Seen, provider: Provider, decide: Floats, rows: Ints, legs: I
         last=tape.last[rows, legs] * rate,
         half_spread=np.nan_to_num((tape.ask[rows, legs] - tape.bid[rows, legs]) / 2 / mid),
         age_s=np.maximum(decide[:, None] - tape.last_at[rows, legs], 0.0),
-        volume=tape.volume_24h[legs] * mid * rate,
+        volume=tape.volume_24h[rows, legs] * mid * rate,
         tier_one=np.broadcast_to([tape.legs[leg].venue in TIER_ONE for leg in legs], mid.shape),
         past=past,
         traded=traded,
