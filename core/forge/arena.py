@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chrono.errors import ChronoError
-from chrono.feeds import FEED_BY_NAME
+from chrono.feeds import FEED_BY_NAME, Feed
 from core.aggregation.estimates import Floats
-from core.forge.entrants import ENTRANTS, UnknownEntrant
 from core.forge.candle_tape import rounds_of, rounds_tape, spans
+from core.forge.entrants import ENTRANTS, UnknownEntrant
 from core.forge.match import Crowd, Played, entrants_schedule, play, play_crowd
 from core.forge.population import PROVIDERS, draw_population
 from core.forge.recordings import Recording
@@ -180,12 +180,17 @@ def play_segment(plan: Plan, segment: Segment, recording: Recording | None = Non
     """Play one segment of a plan on a simulated market, or on the recording that the plan was made for."""
     rounds = segment.rounds + plan.warm_up
     if recording is None:
-        table = tuple(FEED_BY_NAME[name] for name in dict.fromkeys([*plan.feeds, *_CONTEXT]))
+        table = with_coins(plan.feeds)
         regime = REGIMES[segment.regime]
         tape = simulate(table, regime, seed=plan.seed, segment=segment.index, rounds=rounds)
     else:
         tape = rounds_tape(recording, segment.first_round, rounds)
     return play_tape(plan, tape)
+
+
+def with_coins(feeds: Sequence[str]) -> tuple[Feed, ...]:
+    """The feeds of these names, and after them the stablecoins' that conversion needs."""
+    return tuple(FEED_BY_NAME[name] for name in dict.fromkeys([*feeds, *_CONTEXT]))
 
 
 def play_tape(plan: Plan, tape: Tape) -> Result:
@@ -201,9 +206,7 @@ def play_tape(plan: Plan, tape: Tape) -> Result:
     return _result(tape, played, crowd, plan.warm_up, [names.index(name) for name in plan.feeds])
 
 
-def _result(
-    tape: Tape, played: Sequence[Played], crowd: Crowd, warm_up: int, feeds: Sequence[int]
-) -> Result:
+def _result(tape: Tape, played: Sequence[Played], crowd: Crowd, warm_up: int, feeds: Sequence[int]) -> Result:
     def stacked(name: str) -> NDArray[Any]:
         return np.stack([getattr(each, name)[:, feeds] for each in played])
 

@@ -5,8 +5,8 @@ The assumptions, all on the side of knowing too little:
 - A minute's close is known when the minute has ended, never earlier: the row of a minute is at its end.
 - Between two ends nothing moves. The path inside a minute (open, high, low, and when) is not used, but for
   naming regimes.
-- There is no book: bid and ask are unknown, spreads count as 0. The close is a last trade of the minute's end;
-  a minute without a trade leaves the last close with its old time.
+- There is no book: bid and ask are unknown, spreads count as 0. The close is a last trade of the minute's
+  end; a minute without a trade leaves the last close with its old time.
 - A venue answers while any of its legs has traded in the last ten minutes.
 - The volume of a day is that of the 24 hours before.
 
@@ -16,6 +16,7 @@ venues.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -38,7 +39,12 @@ def spans(recording: Recording) -> list[tuple[int, int]]:
     """The stretches of minutes without a gap of an hour, as rows of the recording [begin, end)."""
     breaks = np.flatnonzero(np.diff(recording.minute) > _GAP_MINUTES) + 1
     edges = [0, *breaks.tolist(), len(recording.minute)]
-    return [(begin, end) for begin, end in zip(edges[:-1], edges[1:], strict=True) if end - begin > 1]
+    return [(begin, end) for begin, end in pairwise(edges) if end - begin > 1]
+
+
+def ends_of(recording: Recording) -> Floats:
+    """When each minute ends, in Unix seconds."""
+    return np.asarray((recording.minute + 1) * 60.0, np.float64)
 
 
 def rounds_of(recording: Recording, span: tuple[int, int]) -> tuple[int, int]:
@@ -51,19 +57,17 @@ def rounds_of(recording: Recording, span: tuple[int, int]) -> tuple[int, int]:
 def rounds_tape(recording: Recording, first_round: int, rounds: int) -> Tape:
     """The tape of consecutive rounds."""
     voting_round = np.arange(first_round, first_round + rounds, dtype=np.int64)
-    commit_at = voting_round * EPOCH_S + FIRST_ROUND_AT + COMMIT_S
-    ends = (recording.minute + 1) * 60.0
+    commit_at = np.asarray(voting_round * EPOCH_S + FIRST_ROUND_AT + COMMIT_S, np.float64)
+    ends = ends_of(recording)
     begin = int(np.searchsorted(ends, commit_at[0] - COMMIT_S - _BEFORE_S, side="right"))
     end = int(np.searchsorted(ends, commit_at[-1] + EPOCH_S, side="right"))
     return minutes_tape(recording, max(begin - 1, 0), end, commit_at, voting_round)
 
 
-def minutes_tape(
-    recording: Recording, begin: int, end: int, commit_at: Floats, voting_round: Ints
-) -> Tape:
+def minutes_tape(recording: Recording, begin: int, end: int, commit_at: Floats, voting_round: Ints) -> Tape:
     """The tape of the minutes [begin, end) of a recording; what stood before is carried into it."""
     close, last_row = _carried(recording.close, end)
-    ends = (recording.minute + 1) * 60.0
+    ends = ends_of(recording)
     venue = [leg.venue for feed in recording.feeds for leg in feed.legs]
     rows = slice(begin, end)
     shape = (end - begin, close.shape[1])

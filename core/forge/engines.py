@@ -66,7 +66,7 @@ class DaskEngine:
     """
 
     def __init__(self, address: str) -> None:
-        """Raises EngineMissing without dask, and what its client raises for an address that does not answer."""
+        """Raises EngineMissing without dask; a silent address is found out when playing begins."""
         try:
             self._dask: Any = importlib.import_module("distributed")
         except ImportError:

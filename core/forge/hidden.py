@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from chrono.errors import ChronoError
 from core.aggregation.estimates import Floats
 from core.aggregation.markets import Bools
-from core.forge.candle_tape import CALM_BPS
 from core.forge.match import entrants_schedule
 from core.forge.ports import Estimator, EstimatorMaker
 from core.forge.tape import Schedule, Tape, polls
 
 NEAR_BPS: Final = (5.0, 50.0)
+CALM_BPS: Final = 4.5
+"""A moment is calm if the hidden price moved less than this in the minute before it."""
+_MINUTE_S: Final = 60.0
 _DAY_S: Final = 86_400.0
 _FRESH_S: Final = 30.0
 
@@ -36,20 +38,20 @@ class NothingHidden(ChronoError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """M moments by F feeds: the hidden price (NaN for none), how far it ranged in bps around the moment, and
-    each entrant's error in bps [E, M, F], signed."""
+    """M moments by F feeds: the hidden price (NaN for none), how far it moved in the minute before, in bps,
+    and each entrant's error in bps [E, M, F], signed."""
 
     at: Floats
     feeds: tuple[str, ...]
     hidden: Floats
-    range_bps: Floats
+    moved_bps: Floats
     error_bps: Floats
 
 
-def compare(tape: Tape, name: str, makers: Sequence[EstimatorMaker], seed: int, range_bps: Floats) -> Compared:
+def compare(tape: Tape, name: str, makers: Sequence[EstimatorMaker], seed: int) -> Compared:
     """Hide a venue such as `coinbase`, or a leg such as `coinbase:BTC/USD`, and compare at every moment.
 
-    range_bps [T] is by row of the tape. Raises NothingHidden.
+    Raises NothingHidden.
     """
     hidden = np.array([name in (leg.venue, str(leg)) for leg in tape.legs[: tape.own]])
     truth = _truth(tape, hidden, name)
@@ -61,12 +63,14 @@ def compare(tape: Tape, name: str, makers: Sequence[EstimatorMaker], seed: int, 
         at=at,
         feeds=tuple(feed.name for feed in tape.feeds),
         hidden=price,
-        range_bps=np.broadcast_to(range_bps[rows, None], price.shape),
+        moved_bps=_moved(tape, truth)[rows],
         error_bps=(error / price - 1) * 1e4,
     )
 
 
-def hidden_rows(entrants: Sequence[str], parts: Sequence[Compared], plain: str = "median") -> list[dict[str, Any]]:
+def hidden_rows(
+    entrants: Sequence[str], parts: Sequence[Compared], plain: str = "median"
+) -> list[dict[str, Any]]:
     """One row an estimator and feed with a hidden price: shares within 5 and 50 bps, calm and all.
 
     `worst_day_points` is the lowest difference from the plain median's share on any day, in percent points.
@@ -77,10 +81,10 @@ def hidden_rows(entrants: Sequence[str], parts: Sequence[Compared], plain: str =
     for feed, name in enumerate(joined.feeds):
         for place, entrant in enumerate(entrants):
             error = np.abs(joined.error_bps[place, :, feed])
-            known = ~np.isnan(joined.error_bps[:, :, feed]).any(axis=0)
+            known = np.asarray(~np.isnan(joined.error_bps[:, :, feed]).any(axis=0))
             if not known.any():
                 continue
-            calm = known & (joined.range_bps[:, feed] < CALM_BPS)
+            calm = np.asarray(known & (joined.moved_bps[:, feed] < CALM_BPS))
             row: dict[str, Any] = {"estimator": entrant, "feed": name, "kind": "hidden"}
             row |= _shares("calm", error, calm) | _shares("all", error, known)
             if base is not None:
@@ -113,7 +117,7 @@ def _join(parts: Sequence[Compared]) -> Compared:
         at=np.concatenate([part.at for part in parts]),
         feeds=parts[0].feeds,
         hidden=np.concatenate([part.hidden for part in parts]),
-        range_bps=np.concatenate([part.range_bps for part in parts]),
+        moved_bps=np.concatenate([part.moved_bps for part in parts]),
         error_bps=np.concatenate([part.error_bps for part in parts], axis=1),
     )
 
@@ -130,6 +134,14 @@ def _truth(tape: Tape, hidden: NDArray[np.bool_], name: str) -> Floats:
     if np.isnan(truth).all():
         raise NothingHidden(name)
     return truth
+
+
+def _moved(tape: Tape, truth: Floats) -> Floats:
+    """How far the hidden price [T, F] is from the one of a minute before, in bps."""
+    rows = np.arange(len(truth))[:, None]
+    last = np.maximum.accumulate(np.where(np.isnan(truth), 0, rows), axis=0)
+    held = np.take_along_axis(truth, last, axis=0)
+    return np.abs(held / held[tape.row(tape.times - _MINUTE_S)] - 1) * 1e4
 
 
 def _moments(tape: Tape, seed: int) -> tuple[Floats, Schedule]:

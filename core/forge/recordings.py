@@ -1,7 +1,7 @@
 """Reads what is replayed: candles from a file, as a grid of minutes by legs.
 
-The only module of the arena that opens market data. Knows files; what a grid means for an estimator is told by
-`candle_tape`.
+The only module of the arena that opens market data. Knows files; what a grid means for an estimator is told
+by `candle_tape`.
 """
 
 from __future__ import annotations

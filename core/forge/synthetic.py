@@ -60,7 +60,7 @@ class Regime:
     jumps_hour: float = 0.2
     spread: float = 1.0
     outages_hour: float = 0.15  # a venue
-    usdc: float = 1.0  # where USDC goes
+    usdc: float = 1.0  # where USDC is drawn to
     usdt: float = 1.0
 
 
@@ -76,7 +76,7 @@ REGIMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Legs:
-    """What does not change about the legs of a segment, [L]. base and quote index the assets; quote -1: USD."""
+    """What does not change about a segment's legs, [L]. base and quote index the assets; quote -1: USD."""
 
     base: Ints
     quote: Ints

@@ -41,7 +41,7 @@ class Tape:
     feed [L] is each leg's feed. bid, ask and last are in the leg's quote currency, NaN for none. told_at is
     the venue's own time, NaN where it tells none; last_at is that of the last trade. traded is in base units
     since the row before, volume_24h in base units. answers tells whether the venue answers at all: a poll
-    without an answer leaves what one had. truth [T, F] is the efficient price of a simulated market, NaN where
+    without an answer leaves what one had. truth [T, F] is the efficient price of a made market, NaN where
     nobody knows it: for pictures only. commit_at, voting_round, regime [R] are the rounds on the tape.
     """
 
