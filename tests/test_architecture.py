@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "core.provider": ("chrono", "core.ftso", "core.ports", "core.provider"),
     "core.chain": ("chrono", "core.chain", "core.ftso", "core.provider.ports", "core.provider.reward_epoch"),
+    "core.forge.recordings": ("chrono", "core.aggregation", "core.simulator.candles"),
     "core.forge": (
         "chrono",
         "core.aggregation",

@@ -10,7 +10,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from chrono.errors import ChronoError
 from chrono.feeds import FEED_BY_NAME, Feed
 from core.aggregation.estimates import Floats
+from core.forge.candle_tape import rounds_of, rounds_tape, spans
 from core.forge.entrants import ENTRANTS, UnknownEntrant
-from core.forge.match import Crowd, Played, entrants_schedule, play, play_crowd, regimes_of
+from core.forge.match import Crowd, Played, entrants_schedule, play, play_crowd
 from core.forge.population import PROVIDERS, draw_population
+from core.forge.recordings import Recording
 from core.forge.sampling import committed
 from core.forge.synthetic import REGIMES, simulate
 from core.forge.tape import Tape
@@ -29,8 +31,8 @@ SIMULATED: Final = "simulated"
 QUICK_FEEDS: Final = ("BTC", "ETH", "XRP", "SOL", "DOGE", "FLR", "SHIB", "HNT", "USDT", "USDC")
 QUICK_ROUNDS: Final = 400
 ROUNDS: Final = 2_880
-SEGMENT_ROUNDS: Final = 240
 QUICK_SEGMENT_ROUNDS: Final = 100
+SEGMENT_ROUNDS: Final = 240
 WARM_UP: Final = 20
 _CONTEXT: Final = ("USDT/USD", "USDC/USD", "USDS/USD")
 _CYCLE: Final = ("calm", "crash", "calm", "depeg")
@@ -42,11 +44,15 @@ class BadPlan(ChronoError):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Consecutive rounds that are played together. Of recorded data the regime is told by the data itself."""
+    """Consecutive rounds that are played together, the warm-up before them not counted.
+
+    Of recorded data `first_round` says where it begins, and the regimes are told by the data itself.
+    """
 
     index: int
     regime: str
     rounds: int
+    first_round: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,6 @@ class Plan:
     @property
     def digest(self) -> str:
         return hashlib.sha256(repr(asdict(self)).encode()).hexdigest()[:16]
-
-    @property
-    def table(self) -> tuple[Feed, ...]:
-        """The feeds that are scored, then the stablecoins' that conversion needs."""
-        names = dict.fromkeys([*self.feeds, *_CONTEXT])
-        return tuple(FEED_BY_NAME[name] for name in names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +98,8 @@ class Result:
     def to_bytes(self) -> bytes:
         """The arrays, compressed."""
         kept = io.BytesIO()
-        np.savez_compressed(kept, **{**_arrays(self), "regime": np.array(self.regime)})
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        np.savez_compressed(kept, **arrays)
         return kept.getvalue()
 
     @classmethod
@@ -110,76 +111,122 @@ class Result:
         return cls(regime=regime, **arrays)
 
 
-def _arrays(result: Result) -> dict[str, NDArray[np.generic]]:
-    return {name: getattr(result, name) for name in result.__slots__ if name != "regime"}
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a user asks for; what is left out is chosen by `quick` and by the market."""
+
+    seed: int = 1
+    feeds: tuple[str, ...] = ()
+    rounds: int | None = None
+    quick: bool = False
+    entrants: tuple[str, ...] = ()
 
 
-def make_plan(
-    *,
-    market: str,
-    seed: int,
-    feeds: Sequence[str] = (),
-    rounds: int | None = None,
-    quick: bool = False,
-    entrants: Sequence[str] = (),
-) -> Plan:
-    """The plan of a simulated run; raises BadPlan or UnknownEntrant.
+def plan_simulated(wishes: Wishes) -> Plan:
+    """The plan of a simulated run; segments take turns: calm, crash, calm, depeg.
 
-    Feeds are names such as BTC/USD or BTC. Segments take turns: calm, crash, calm, depeg.
+    Raises BadPlan for a feed that nobody knows, and UnknownEntrant.
     """
-    default = QUICK_FEEDS if quick else tuple(FEED_BY_NAME)
-    names = tuple(name if "/" in name else f"{name}/USD" for name in feeds or default)
-    strangers = [name for name in names if name not in FEED_BY_NAME]
+    feeds = _feeds(wishes, QUICK_FEEDS if wishes.quick else tuple(FEED_BY_NAME), tuple(FEED_BY_NAME))
+    length, count = _cut(wishes)
+    segments = tuple(Segment(index, _CYCLE[index % len(_CYCLE)], length) for index in range(count))
+    return Plan(SIMULATED, wishes.seed, feeds, segments, _entrants(wishes))
+
+
+def plan_recorded(wishes: Wishes, market: str, recording: Recording) -> Plan:
+    """The plan of a recorded run; segments lie evenly over the recording.
+
+    Raises BadPlan also for a recording that is too short.
+    """
+    names = tuple(feed.name for feed in recording.feeds)
+    feeds = _feeds(wishes, names, names)
+    length, count = _cut(wishes)
+    starts = [
+        first
+        for span in spans(recording)
+        for begin, end in [rounds_of(recording, span)]
+        for first in range(begin, end - length - WARM_UP + 1, length + WARM_UP)
+    ]
+    if not starts:
+        raise BadPlan(f"the recording has no stretch of {length + WARM_UP} rounds; ask for fewer by --rounds")
+    chosen = dict.fromkeys(round(at) for at in np.linspace(0, len(starts) - 1, min(count, len(starts))))
+    segments = tuple(Segment(i, "recorded", length, starts[at]) for i, at in enumerate(chosen))
+    return Plan(market, wishes.seed, feeds, segments, _entrants(wishes))
+
+
+def _feeds(wishes: Wishes, default: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = [name if "/" in name else f"{name}/USD" for name in wishes.feeds or default]
+    strangers = [name for name in wanted if name not in known]
     if strangers:
-        raise BadPlan(f"no feed is called {', '.join(strangers)}")
-    wanted = tuple(entrants or ENTRANTS)
-    for name in wanted:
+        raise BadPlan(f"this market has no feed called {', '.join(strangers)}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _entrants(wishes: Wishes) -> tuple[str, ...]:
+    for name in wishes.entrants:
         if name not in ENTRANTS:
             raise UnknownEntrant(name)
-    total = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-    if total < 1:
-        raise BadPlan("at least one round is needed")
-    length = min(QUICK_SEGMENT_ROUNDS if quick else SEGMENT_ROUNDS, total)
-    count = -(-total // length)
-    segments = tuple(Segment(index, _CYCLE[index % len(_CYCLE)], length) for index in range(count))
-    return Plan(market, seed, names, segments, wanted)
+    return wishes.entrants or tuple(ENTRANTS)
 
 
-def play_segment(plan: Plan, segment: Segment, tape: Tape | None = None) -> Result:
-    """Play one segment of a plan; the tape is made here where the market is simulated."""
-    if tape is None:
-        rounds = segment.rounds + plan.warm_up
+def _cut(wishes: Wishes) -> tuple[int, int]:
+    """How long a segment is, and how many there are."""
+    total = wishes.rounds or (QUICK_ROUNDS if wishes.quick else ROUNDS)
+    length = min(QUICK_SEGMENT_ROUNDS if wishes.quick else SEGMENT_ROUNDS, total)
+    return length, -(-total // length)
+
+
+def play_segment(plan: Plan, segment: Segment, recording: Recording | None = None) -> Result:
+    """Play one segment of a plan on a simulated market, or on the recording that the plan was made for."""
+    rounds = segment.rounds + plan.warm_up
+    if recording is None:
+        table = with_coins(plan.feeds)
         regime = REGIMES[segment.regime]
-        tape = simulate(plan.table, regime, seed=plan.seed, segment=segment.index, rounds=rounds)
+        tape = simulate(table, regime, seed=plan.seed, segment=segment.index, rounds=rounds)
+    else:
+        tape = rounds_tape(recording, segment.first_round, rounds)
+    return play_tape(plan, tape)
+
+
+def with_coins(feeds: Sequence[str]) -> tuple[Feed, ...]:
+    """The feeds of these names, and after them the stablecoins' that conversion needs."""
+    return tuple(FEED_BY_NAME[name] for name in dict.fromkeys([*feeds, *_CONTEXT]))
+
+
+def play_tape(plan: Plan, tape: Tape) -> Result:
+    """Play a tape that has the plan's feeds."""
     providers = draw_population(plan.seed, plan.providers)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = committed(tape, providers, plan.seed)
     makers = [ENTRANTS[name] for name in plan.entrants]
     schedule = entrants_schedule(tape, plan.seed)
-    played = play(tape, providers, values, makers, schedule, plan.warm_up)
-    crowd = play_crowd(tape, providers, values, plan.warm_up)
-    return _result(tape, played, crowd, plan.warm_up, len(plan.feeds))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = committed(tape, providers, plan.seed)
+        played = play(tape, providers, values, makers, schedule=schedule, warm_up=plan.warm_up)
+        crowd = play_crowd(tape, providers, values, plan.warm_up)
+    names = [feed.name for feed in tape.feeds]
+    return _result(tape, played, crowd, plan.warm_up, [names.index(name) for name in plan.feeds])
 
 
-def _result(tape: Tape, played: Sequence[Played], crowd: Crowd, warm_up: int, feeds: int) -> Result:
-    def stacked(name: str) -> NDArray[np.generic]:
-        return np.stack([getattr(each, name)[..., :feeds] for each in played])
+def _result(tape: Tape, played: Sequence[Played], crowd: Crowd, warm_up: int, feeds: Sequence[int]) -> Result:
+    def stacked(name: str) -> NDArray[Any]:
+        return np.stack([getattr(each, name)[:, feeds] for each in played])
 
-    scores = crowd.scores
-    alone = {name: getattr(scores, name)[:, :feeds] for name in ("primary", "secondary", "half_percent")}
-    median = crowd.decided.median[:, :feeds].astype(np.float64)
+    alone = crowd.scores
+    median = crowd.decided.median[:, feeds].astype(np.float64)
     moved = np.abs(np.diff(median, axis=0, prepend=median[:1])) / median * 1e6
     return Result(
         regime=tape.regime[warm_up:],
         volatility_ppm=moved,
-        **{name: stacked(name) for name in Played.__slots__ if name != "crowd_reward"},  # type: ignore[arg-type]
-        crowd_reward=np.stack([each.crowd_reward[:, :feeds] for each in played]),
-        alone_primary=alone["primary"],
-        alone_secondary=alone["secondary"],
-        alone_half_percent=alone["half_percent"],
-        alone_reward=scores.reward[:, :feeds].astype(np.float32),
-        alone_distance_ppm=scores.distance_ppm[:, :feeds].astype(np.float32),
+        primary=stacked("primary"),
+        secondary=stacked("secondary"),
+        half_percent=stacked("half_percent"),
+        reward=stacked("reward"),
+        distance_ppm=stacked("distance_ppm"),
+        inside=stacked("inside"),
+        width_ppm=stacked("width_ppm"),
+        crowd_reward=stacked("crowd_reward"),
+        alone_primary=alone.primary[:, feeds],
+        alone_secondary=alone.secondary[:, feeds],
+        alone_half_percent=alone.half_percent[:, feeds],
+        alone_reward=alone.reward[:, feeds].astype(np.float32),
+        alone_distance_ppm=alone.distance_ppm[:, feeds].astype(np.float32),
     )
-
-
-__all__ = ["SIMULATED", "BadPlan", "Plan", "Result", "Segment", "make_plan", "play_segment", "regimes_of"]

@@ -1,7 +1,7 @@
 """Those who are measured: the live aggregation, unchanged, and every published method, on equal terms.
 
-Each is an `Estimator`: it is polled like the live collector polls and knows nothing else. A name is all that a
-worker process needs to make one.
+Each is an `Estimator`: it is polled like the live collector polls and knows nothing else. A name is all that
+a worker process needs to make one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class LiveAggregation:
 class PublishedMethod:
     """A method of `methods`, fed by polls. It states no band. Keeps what a silent venue showed last.
 
-    With `at_par` stablecoins count as dollars; else as the median of their dollar markets.
+    With `at_par` stablecoins count as dollars; else as the median of their markets in dollars, and in USDT
+    at USDT's own median.
     """
 
     def __init__(self, method: str, feeds: Sequence[Feed], *, at_par: bool = False) -> None:
@@ -65,8 +66,9 @@ class PublishedMethod:
         legs = [leg for feed in feeds for leg in feed.legs]
         self._slot, self._shape = (markets := Markets.of(feeds)).slot, markets.shape
         self._quote = np.array([COINS.index(leg.quote) + 1 if leg.quote in COINS else 0 for leg in legs])
-        dollar = [(leg.base, leg.quote) for leg in legs]
-        self._direct = [[at for at, pair in enumerate(dollar) if pair == (coin, "USD")] for coin in COINS]
+        pairs = [(leg.base, leg.quote) for leg in legs]
+        self._direct = [[at for at, pair in enumerate(pairs) if pair == (coin, "USD")] for coin in COINS]
+        self._by_usdt = [[at for at, pair in enumerate(pairs) if pair == (coin, "USDT")] for coin in COINS]
         self._tier = self._spread_out(np.array([leg.venue in TIER_ONE for leg in legs], np.float64)) > 0
         self._mid, self._last, self._half, self._told, self._volume = np.full((5, len(legs)), np.nan)
         self._past = np.full((PAST if method in NEEDS_PAST else 0, len(legs)), np.nan)
@@ -114,8 +116,9 @@ class PublishedMethod:
     def _rates(self) -> Floats:
         rates = np.ones(len(COINS) + 1)
         if not self._at_par:
-            for place, direct in enumerate(self._direct):
-                price = middle(self._mid[None, direct])[0] if direct else np.nan
+            for place, (direct, by_usdt) in enumerate(zip(self._direct, self._by_usdt, strict=True)):
+                prices = np.concatenate((self._mid[direct], self._mid[by_usdt] * rates[1]))
+                price = middle(prices[None])[0] if len(prices) else np.nan
                 rates[place + 1] = 1.0 if np.isnan(price) else price
         return rates
 

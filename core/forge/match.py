@@ -35,7 +35,9 @@ POLL_S: Final = 1.5
 POLL_LATENCY_S: Final = 0.3
 _SPARSE_S: Final = 3.0
 _DENSE_S: Final = 18.0
-"""Entrants are polled every POLL_S in the last _DENSE_S before a commit and every _SPARSE_S elsewhere."""
+_COARSE_S: Final = 15.0
+"""Entrants are polled every POLL_S in the last _DENSE_S before a commit and every _SPARSE_S elsewhere; on a
+coarse tape every _COARSE_S."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,9 @@ def regimes_of(regimes: Sequence[str]) -> tuple[str, ...]:
 def entrants_schedule(tape: Tape, seed: int) -> Schedule:
     """When entrants are polled on a tape: the last poll before a commit is up to POLL_S old."""
     rng = np.random.default_rng([seed, 13, int(tape.voting_round[0])])
+    if tape.is_coarse:
+        at = tape.commit_at[:, None] - COMMIT_S + np.arange(0.0, EPOCH_S, _COARSE_S)
+        return Schedule(at.ravel() + float(rng.random()) * POLL_S, POLL_LATENCY_S)
     dense = np.arange(COMMIT_S - _DENSE_S, COMMIT_S - POLL_S + 1e-9, POLL_S)
     sparse = np.concatenate(
         (np.arange(_SPARSE_S, COMMIT_S - _DENSE_S, _SPARSE_S), np.arange(COMMIT_S + 2.0, EPOCH_S, _SPARSE_S))
@@ -87,6 +92,7 @@ def play(
     providers: Sequence[Provider],
     values: Floats,
     makers: Sequence[EstimatorMaker],
+    *,
     schedule: Schedule,
     warm_up: int,
 ) -> list[Played]:
@@ -109,26 +115,23 @@ def play_crowd(tape: Tape, providers: Sequence[Provider], values: Floats, warm_u
 
 def _walk(tape: Tape, runs: Sequence[_Run], schedule: Schedule) -> None:
     """Tell everything in the order of time: polls, finished rounds, and that a value is wanted."""
-    due = _events(tape)
-    at, happens, which = next(due)
-    for poll in polls(tape, schedule):
-        while at < poll.at:
+    arriving = polls(tape, schedule)
+    poll = next(arriving, None)
+    for at, commits, which in _events(tape):
+        while poll is not None and poll.at <= at:
             for run in runs:
-                run.commit(which, at) if happens == "commit" else run.learn(which, at)
-            at, happens, which = next(due, (np.inf, "", 0))
+                run.estimator.observe(poll.ticks, poll.at)
+            poll = next(arriving, None)
         for run in runs:
-            run.estimator.observe(poll.ticks, poll.at)
-    for at, happens, which in ((at, happens, which), *due):
-        if happens == "commit":
-            for run in runs:
-                run.commit(which, at)
+            run.commit(which, at) if commits else run.learn(which, at)
 
 
-def _events(tape: Tape) -> Iterator[tuple[float, str, int]]:
+def _events(tape: Tape) -> Iterator[tuple[float, bool, int]]:
+    """When which round is committed (True) or finished (False), in the order of time."""
     for which, commit_at in enumerate(tape.commit_at.tolist()):
         if which and tape.voting_round[which] == tape.voting_round[which - 1] + 1:
-            yield commit_at - COMMIT_S + LEARN_S, "learn", which - 1
-        yield commit_at, "commit", which
+            yield commit_at - COMMIT_S + LEARN_S, False, which - 1
+        yield commit_at, True, which
 
 
 class _Run:

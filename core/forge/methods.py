@@ -3,20 +3,20 @@
 Knows formulas. Does not know who asks, when, or which legs they see: that is `population` and `entrants`.
 Every source's own words are its documentation; the figures here are its published defaults.
 
-flare_example   ftso-v2-example-value-provider: last trades, weights e^(-age / 20 s), the lower weighted median
+flare_example   ftso-v2-example-value-provider: last trades, weights e^(-age / 20 s), median
 timrowley       the same, ages over 30 s and what is beyond 3 MADs (at least 0.5 %) left out, interpolated
-niftyleague     last prices, 1.5 interquartile ranges, weights of venue tier and age, the lower weighted median
+niftyleague     last prices, 1.5 interquartile ranges, weights of tier and age, median
 jefriz29        mids younger than 15 s within 2 % of their median, or an older average: whichever is nearer to
                 the example's value
 pyth            three votes a venue (price, price -+ its confidence), the median vote
-brti            CME CF real-time index: the mid price-volume curve of one joint book, weighted towards the top
+brti            CME CF real-time index: the mid price-volume curve of one joint book, weighted to the top
 brr             CME CF reference rate: volume-weighted medians of twelve partitions of time, averaged; over two
                 minutes instead of an hour, or it would never be near
 coinmetrics     weighted median, half the weight by volume and half by the inverse of the price's variance
 chainlink       median of medians: volume-weighted averages of overlapping sets of venues, by nodes in turn
 dia             two minutes of prices a venue without those beyond the interquartile fence, averaged; median
 connect         skip-mev/connect: the median of last prices that are not too old, at least three of them
-median          the plain median of mids
+median          the plain median of mids that are not older than 45 s
 mean            the plain mean of mids
 trend           the median of mids, carried on by the last half minute's slope
 """
@@ -157,7 +157,7 @@ def connect(sample: Sample) -> Floats:
 
 
 def median(sample: Sample) -> Floats:
-    return middle(sample.mid)
+    return middle(_young(sample.mid, sample.age_s, 45.0))
 
 
 def mean(sample: Sample) -> Floats:

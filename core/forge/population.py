@@ -48,7 +48,7 @@ _DOLLAR_VENUES: Final = frozenset({"coinbase", "kraken", "bitstamp", "cryptocom"
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One opponent. `lag_s` is how long before the commit it decides, `poll_s` how often it looks (0: streams).
+    """One opponent. `lag_s` before the commit it decides; it looks every `poll_s` (0: it streams).
 
     With `default_quotes` a venue is read in dollars where it has them and in USDT elsewhere, one leg a venue;
     without, all its legs. `at_par` takes stablecoins for dollars. `misses` is the share of rounds without a

@@ -36,7 +36,7 @@ def entrant_rows(plan: Plan, results: Sequence[Result]) -> list[Row]:
         measures = {each: _joined(results, each, place) for each in _MEASURES}
         crowd = _crowd_reward(results, place)
         for feed in range(-1, len(plan.feeds)):
-            row = _row(plan, feed, name, measures, regime, crowd)
+            row = _row(plan, feed, name, measures=measures, regime=regime, crowd=crowd)
             row |= _intervals(measures, feed, pick)
             if feed < 0:
                 paid = measures["reward"][np.arange(len(regime)), drawn]
@@ -56,7 +56,9 @@ def crowd_rows(plan: Plan, results: Sequence[Result]) -> list[Row]:
         measures = {name: each[:, :, place].astype(np.float64) for name, each in joined.items()}
         measures |= {"inside": measures["reward"] * np.nan, "width_ppm": measures["reward"] * np.nan}
         for feed in range(-1, len(plan.feeds)):
-            row = _row(plan, feed, provider.name, measures, regime, {}) | {"kind": "provider"}
+            row = _row(plan, feed, provider.name, measures=measures, regime=regime, crowd={}) | {
+                "kind": "provider"
+            }
             earned = joined["reward"].mean(axis=0)
             whole = earned.mean(axis=0) if feed < 0 else earned[feed]
             row["rank"] = int(1 + np.sum(whole > whole[place]))
@@ -77,7 +79,7 @@ _ALONE: Final = _MEASURES[:5]
 
 
 def _row(
-    plan: Plan, feed: int, name: str, measures: dict[str, Floats], regime: Any, crowd: dict[str, Floats]
+    plan: Plan, feed: int, name: str, *, measures: dict[str, Floats], regime: Any, crowd: dict[str, Floats]
 ) -> Row:
     everything = np.ones(len(regime), np.bool_)
     row: Row = {"estimator": name, "feed": ALL if feed < 0 else plan.feeds[feed], "kind": "entrant"}

@@ -1,7 +1,7 @@
 """What an opponent sees of a tape when it decides, and the values that it commits.
 
-Knows delays: a provider that decides `lag_s` before the commit knows each venue's row of `latency_s` and up to
-one poll earlier, or the last one that the venue answered. Never a later one.
+Knows delays: a provider that decides `lag_s` before the commit knows each venue's row of `latency_s` and up
+to one poll earlier, or the last one that the venue answered. Never a later one.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ class _Seen:
         rows = np.arange(len(tape.times))[:, None]
         self.heard = np.maximum.accumulate(np.where(tape.answers, rows, 0), axis=0).astype(np.intp)
         self.legs = [np.flatnonzero(tape.feed == feed) for feed in range(len(tape.feeds))]
+        pairs = [(leg.base, leg.quote) for leg in tape.legs]
         self.coins = {
-            coin: [at for at, leg in enumerate(tape.legs) if (leg.base, leg.quote) == (coin, "USD")]
+            (coin, quote): [at for at, pair in enumerate(pairs) if pair == (coin, quote)]
             for coin in COINS
+            for quote in ("USD", "USDT")
         }
 
     def read_by(self, provider: Provider, feed: int) -> Ints:
@@ -60,30 +62,37 @@ def _of_provider(seen: _Seen, provider: Provider, rng: np.random.Generator) -> F
     of_leg = np.array([list(venues).index(leg.venue) for leg in tape.legs])
     asked = tape.row(decide[:, None] - provider.latency_s - phase)[:, of_leg]
     rows = seen.heard[asked, np.arange(len(tape.legs))]
-    rates = {"USD": np.ones(rounds)} | {coin: _rate(seen, provider, coin, rows) for coin in COINS}
+    rates = _rates(seen, provider, rows)
     out = np.full((rounds, len(tape.feeds)), np.nan)
     for feed in range(len(tape.feeds)):
         legs = seen.read_by(provider, feed)
         if len(legs):
             rate = np.stack([rates.get(tape.legs[leg].quote, rates["USD"]) for leg in legs], axis=1)
             out[:, feed] = METHODS[provider.method](
-                _sample(seen, provider, decide, rows[:, legs], legs, rate)
+                _sample(seen, provider, decide, rows=rows[:, legs], legs=legs, rate=rate)
             )
     out[rng.random(rounds) < provider.misses] = np.nan
     return out
 
 
-def _rate(seen: _Seen, provider: Provider, coin: str, rows: Ints) -> Floats:
-    """Dollars per stablecoin [R], as the provider converts: at par, or by the median of coin/USD markets."""
-    every = seen.coins[coin]
-    direct = [at for at in every if seen.tape.legs[at].venue in provider.venues] or every
-    if provider.at_par or not direct:
-        return np.ones(len(rows))
-    price = middle(seen.mid[rows[:, direct], direct])
-    return np.where(np.isnan(price), 1.0, price)
+def _rates(seen: _Seen, provider: Provider, rows: Ints) -> dict[str, Floats]:
+    """Dollars per currency [R], as the provider converts: at par, or by medians of its stablecoin markets."""
+    one = np.ones(len(rows))
+    rates = {"USD": one}
+    for coin in COINS:
+        prices = []
+        for quote, rate in (("USD", one), ("USDT", rates.get("USDT", one))):
+            every = seen.coins[coin, quote]
+            own = [at for at in every if seen.tape.legs[at].venue in provider.venues] or every
+            prices.append(seen.mid[rows[:, own], own] * rate[:, None])
+        price = middle(np.concatenate(prices, axis=1)) if seen.coins[coin, "USD"] else one
+        rates[coin] = one if provider.at_par else np.where(np.isnan(price), 1.0, price)
+    return rates
 
 
-def _sample(seen: _Seen, provider: Provider, decide: Floats, rows: Ints, legs: Ints, rate: Floats) -> Sample:
+def _sample(
+    seen: _Seen, provider: Provider, decide: Floats, *, rows: Ints, legs: Ints, rate: Floats
+) -> Sample:
     tape = seen.tape
     mid = seen.mid[rows, legs]
     shape = (len(decide), PAST if provider.method in NEEDS_PAST else 0, len(legs))
@@ -98,7 +107,7 @@ def _sample(seen: _Seen, provider: Provider, decide: Floats, rows: Ints, legs: I
         last=tape.last[rows, legs] * rate,
         half_spread=np.nan_to_num((tape.ask[rows, legs] - tape.bid[rows, legs]) / 2 / mid),
         age_s=np.maximum(decide[:, None] - tape.last_at[rows, legs], 0.0),
-        volume=tape.volume_24h[legs] * mid * rate,
+        volume=tape.volume_24h[rows, legs] * mid * rate,
         tier_one=np.broadcast_to([tape.legs[leg].venue in TIER_ONE for leg in legs], mid.shape),
         past=past,
         traded=traded,

@@ -60,7 +60,7 @@ class Regime:
     jumps_hour: float = 0.2
     spread: float = 1.0
     outages_hour: float = 0.15  # a venue
-    usdc: float = 1.0  # where USDC goes
+    usdc: float = 1.0  # where USDC is drawn to
     usdt: float = 1.0
 
 
@@ -76,7 +76,7 @@ REGIMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Legs:
-    """What does not change about the legs of a segment, [L]. base and quote index the assets; quote -1: USD."""
+    """What does not change about a segment's legs, [L]. base and quote index the assets; quote -1: USD."""
 
     base: Ints
     quote: Ints
@@ -118,12 +118,12 @@ def simulate(feeds: Sequence[Feed], regime: Regime, *, seed: int, segment: int, 
     coin = [assets.index(name) for name in _COINS]
     price[:, coin] = _pegs(times, regime, rng)
     silent, stuck = _outages(times, len(venues), regime, rng)
-    shown = _play(times, price, legs, stuck, regime, rng)
+    shown = _play(times, price, legs, stuck=stuck, regime=regime, rng=rng)
     scale = 10.0**legs.decimals
     half = legs.half_spread * regime.spread
     bid = np.maximum(np.floor(shown.mid * (1 - half) * scale), 1) / scale
     ask = np.maximum(np.ceil(shown.mid * (1 + half) * scale) / scale, bid + 1 / scale)
-    commits = (np.arange(rounds) + first) * EPOCH_S + FIRST_ROUND_AT + COMMIT_S
+    commits = (np.arange(first, first + rounds) * EPOCH_S + FIRST_ROUND_AT + COMMIT_S).astype(np.float64)
     return Tape(
         feeds=tuple(feeds),
         legs=world,
@@ -136,7 +136,7 @@ def simulate(feeds: Sequence[Feed], regime: Regime, *, seed: int, segment: int, 
         told_at=shown.told_at,
         last_at=shown.last_at,
         traded=shown.traded,
-        volume_24h=legs.volume,
+        volume_24h=np.broadcast_to(legs.volume, shown.mid.shape),
         answers=~silent[:, legs.venue],
         truth=np.exp(price[:, [assets.index(_asset(feed.base)) for feed in feeds]]),
         commit_at=commits,
@@ -193,7 +193,7 @@ def _legs(
     lasting: np.random.Generator,
     rng: np.random.Generator,
 ) -> _Legs:
-    """Traits; `lasting` draws what is the same in all segments of a seed: who is biased, and who is hidden."""
+    """Traits; `lasting` draws what all segments of a seed share: who is biased, and who is hidden."""
     count = len(world)
     base = np.array([assets.index(_asset(leg.base)) for leg in world], np.intp)
     quote = np.array([assets.index(leg.quote) if leg.quote != "USD" else -1 for leg in world], np.intp)
@@ -218,7 +218,7 @@ def _legs(
         period_s=period,
         trade_s=2.5 * period,
         half_spread=spread / 2,
-        noise=(0.2 * spread + 2e-5) * np.sqrt(regime.spread) * np.where(stable, 1.0, 1.0),
+        noise=(0.2 * spread + 2e-5) * np.sqrt(regime.spread),
         bias=size * np.minimum(0.15 * spread + 1e-5, 4e-4) + rng.standard_normal(count) * 1e-5,
         decimals=np.clip(5 - magnitude, 0, finest).astype(np.intp),
         volume=liquidity / price,
@@ -235,7 +235,7 @@ def _liquidity(leg: Leg) -> float:
 
 
 def _efficient(assets: Sequence[str], times: Floats, regime: Regime, rng: np.random.Generator) -> Floats:
-    """Efficient prices [T, A]: a market factor and own moves, both under volatility that clusters, and jumps."""
+    """Efficient prices [T, A]: a market factor and own moves under volatility that clusters, and jumps."""
     step = np.diff(times, prepend=times[0])
     count = len(assets)
     traits = [ASSETS[asset] for asset in assets]
@@ -298,7 +298,7 @@ def _outages(times: Floats, venues: int, regime: Regime, rng: np.random.Generato
 
 
 def _play(
-    times: Floats, price: Floats, legs: _Legs, stuck: Bools, regime: Regime, rng: np.random.Generator
+    times: Floats, price: Floats, legs: _Legs, *, stuck: Bools, regime: Regime, rng: np.random.Generator
 ) -> _Shown:
     """Walk through the rows: what each venue thinks, and what of it it shows."""
     step = np.diff(times, prepend=times[0] - _COARSE_S)

@@ -27,6 +27,7 @@ COMMIT_S: Final = 75.0
 LEARN_S: Final = 60.0
 """When in the epoch after its own a round is finished, and known to all."""
 
+_COARSE_S: Final = 10.0
 _DIGITS: Final = 14  # of a price that is shown: float64 holds 15
 _DECIMALS_MAX: Final = 18
 _VOLUME_DECIMALS: Final = 3
@@ -35,13 +36,13 @@ _VOLUME_MAX: Final = 9e14  # base units: what fits an int64 with three decimals
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tape:
-    """T rows by L legs. The first `own` legs are those of `feeds`, in feed order; only opponents see the rest.
+    """T rows by L legs. The first `own` legs are those of `feeds`, in feed order; only opponents see others.
 
     feed [L] is each leg's feed. bid, ask and last are in the leg's quote currency, NaN for none. told_at is
-    the venue's own time, NaN where it tells none; last_at is that of the last trade. traded is in base units since the row before; volume_24h
-    [L]. answers tells whether the venue answers at all: a poll without an answer leaves what one had.
-    truth [T, F] is the efficient price of a simulated market, NaN where nobody knows it: for pictures only.
-    commit_at, voting_round, regime [R] are the rounds that lie on the tape whole.
+    the venue's own time, NaN where it tells none; last_at is that of the last trade. traded is in base units
+    since the row before, volume_24h in base units. answers tells whether the venue answers at all: a poll
+    without an answer leaves what one had. truth [T, F] is the efficient price of a made market, NaN where
+    nobody knows it: for pictures only. commit_at, voting_round, regime [R] are the rounds on the tape.
     """
 
     feeds: tuple[Feed, ...]
@@ -66,6 +67,11 @@ class Tape:
         """The newest row at or before each instant; the first row where there is none before."""
         found = np.searchsorted(self.times, at, side="right") - 1
         return np.maximum(np.asarray(found, np.intp), 0)
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether rows are so far apart that polls between them show nothing new."""
+        return bool(np.diff(self.times).min() >= _COARSE_S) if len(self.times) > 1 else True
 
     def mids(self) -> Floats:
         """The middle of each leg's book, or the last price where there is no book, [T, L]."""
@@ -98,10 +104,8 @@ def polls(tape: Tape, schedule: Schedule, hidden: Bools | None = None) -> Iterat
     shown = np.ones(own, np.bool_) if hidden is None else ~hidden
     decimals = _decimals(tape)
     scale = 10.0**decimals
-    volume = np.minimum(np.nan_to_num(tape.volume_24h[:own], nan=-1e-3), _VOLUME_MAX)
     blank = np.zeros(own, TICK_DTYPE)
     blank["kind"], blank["price_decimals"], blank["volume_decimals"] = KIND_QUOTE, decimals, _VOLUME_DECIMALS
-    blank["volume"] = np.rint(volume * 10**_VOLUME_DECIMALS)
     for at, row in zip(
         schedule.at.tolist(), tape.row(schedule.at - schedule.latency_s).tolist(), strict=True
     ):
@@ -111,18 +115,18 @@ def polls(tape: Tape, schedule: Schedule, hidden: Bools | None = None) -> Iterat
         rows["bid"] = _whole(tape.bid[row, :own] * scale)
         rows["ask"] = _whole(tape.ask[row, :own] * scale)
         rows["last"] = _whole(tape.last[row, :own] * scale)
+        rows["volume"] = _whole(np.minimum(tape.volume_24h[row, :own], _VOLUME_MAX) * 10**_VOLUME_DECIMALS)
         priced = (rows["last"] > 0) | (rows["bid"] > 0)
         which = np.flatnonzero(shown & tape.answers[row, :own] & priced)
         yield Poll(at, TickColumns(which.astype(np.int32), rows[which]))
 
 
 def _decimals(tape: Tape) -> NDArray[np.int64]:
-    """Decimals by leg that keep _DIGITS digits of its price."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        highest = np.fmax.reduce(tape.mids()[:, : tape.own], axis=0)
-        magnitude = np.floor(np.log10(highest))
-    wanted = _DIGITS - np.nan_to_num(magnitude, nan=0.0, neginf=0.0)
-    return np.asarray(np.clip(wanted, 0, _DECIMALS_MAX), np.int64)
+    """Decimals by leg that keep _DIGITS digits of the first price that it shows."""
+    mids = tape.mids()[:, : tape.own]
+    first = mids[np.argmax(~np.isnan(mids), axis=0), np.arange(tape.own)]
+    magnitude = np.floor(np.log10(np.where(first > 0, first, 1.0)))
+    return np.asarray(np.clip(_DIGITS - magnitude, 0, _DECIMALS_MAX), np.int64)
 
 
 def _whole(values: Floats) -> NDArray[Any]:

@@ -45,7 +45,7 @@ def in_secondary(median: int, value: int, band_ppm: int) -> bool:
 def reward_shares(
     weights: Sequence[int], primary: Sequence[bool], secondary: Sequence[bool]
 ) -> tuple[float, ...]:
-    """Each voter's share of one feed's accuracy reward in a round, summing to 1 where both bands hold weight."""
+    """Each voter's share of a feed's accuracy reward in a round, 1 in all where both bands hold weight."""
     inside = [sum(w for w, hit in zip(weights, hits, strict=True) if hit) for hits in (primary, secondary)]
     pay = [
         share / whole if whole else 0.0

@@ -1,0 +1,97 @@
+"""Pictures of a run: calibration, error by volatility, what each feed pays, attribution by venue.
+
+Draws with matplotlib into files, without a display. Knows results; measures nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from core.forge.arena import Plan, Result
+
+_SHOWN: Final = 6
+_BINS: Final = 8
+_DPI: Final = 110
+
+
+def draw_plots(folder: Path, plan: Plan, results: Sequence[Result]) -> list[Path]:
+    """Draw all plots into a folder, which is made where it is missing; returns the files."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = _best(plan, results)
+    drawn = []
+    for name, draw in (
+        ("calibration", _calibration),
+        ("error-by-volatility", _by_volatility),
+        ("reward-by-feed", _by_feed),
+    ):
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure.add_subplot(), plan, results, chosen)
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+        drawn.append(path)
+    return drawn
+
+
+def _best(plan: Plan, results: Sequence[Result]) -> list[int]:
+    """The entrants to show: the one in production, and those that earn most."""
+    reward = np.concatenate([result.reward for result in results], axis=1).mean(axis=(1, 2))
+    order = np.argsort(-reward).tolist()
+    live = [place for place, name in enumerate(plan.entrants) if name == "chrono"]
+    return list(dict.fromkeys([*live, *order]))[:_SHOWN]
+
+
+def _calibration(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
+    """How often the median lies within a multiple of the stated band."""
+    distance = np.concatenate([result.distance_ppm for result in results], axis=1)
+    width = np.concatenate([result.width_ppm for result in results], axis=1) / 2
+    factors = np.linspace(0, 3, 61)
+    drawn = False
+    for place in chosen:
+        ratio = np.abs(distance[place]) / width[place]
+        ratio = ratio[np.isfinite(ratio)]
+        if ratio.size:
+            axes.plot(factors, [np.mean(ratio <= factor) for factor in factors], label=plan.entrants[place])
+            drawn = True
+    axes.axvline(1.0, color="grey", linewidth=0.8)
+    axes.axhline(0.9, color="grey", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="multiple of the stated half width", ylabel="share of medians within", ylim=(0, 1))
+    axes.set_title("Calibration: a stated 90 % band crosses the dashed line at 1")
+    if drawn:
+        axes.legend()
+
+
+def _by_volatility(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
+    """The median distance to the median, by how far the median moved since the round before."""
+    moved = np.concatenate([result.volatility_ppm for result in results])
+    distance = np.abs(np.concatenate([result.distance_ppm for result in results], axis=1))
+    edges = np.unique(np.percentile(moved, np.linspace(0, 100, _BINS + 1)))
+    bins = np.clip(np.searchsorted(edges, moved, side="right") - 1, 0, len(edges) - 2)
+    middles = [np.median(moved[bins == each]) for each in range(len(edges) - 1)]
+    for place in chosen:
+        errors = [np.nanmedian(distance[place][bins == each]) for each in range(len(edges) - 1)]
+        axes.plot(middles, errors, marker="o", label=plan.entrants[place])
+    axes.set(xlabel="move of the median since the round before, ppm", ylabel="median distance, ppm")
+    axes.set_xscale("symlog", linthresh=10)
+    axes.set_title("Error by volatility")
+    axes.legend()
+
+
+def _by_feed(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
+    """Reward for each unit of weight, by feed."""
+    reward = np.concatenate([result.reward for result in results], axis=1).mean(axis=1)
+    feeds = np.arange(len(plan.feeds))
+    width = 0.8 / len(chosen)
+    for rank, place in enumerate(chosen):
+        axes.bar(feeds + rank * width, reward[place], width, label=plan.entrants[place])
+    axes.axhline(1.0, color="grey", linewidth=0.8)
+    axes.set_xticks(feeds + 0.4, [name.partition("/")[0] for name in plan.feeds], rotation=90)
+    axes.set(ylabel="reward for each unit of weight", title="What each feed pays")
+    axes.legend(fontsize="small")
