@@ -1,0 +1,146 @@
+"""What a look at all legs tells a detector: a few numbers a leg, each comparable between legs and feeds.
+
+Knows distances between the legs of a feed, and what is usual for each leg. Does not know what an anomaly is,
+nor what a price should be: what all legs of a feed do together shows in no leg, but in the feed's own MOVE
+and DISPERSION.
+
+    OFF         signed distance from the feed's centre, in secondary bands
+    SURPRISE    OFF less what is usual of this leg, in its own usual deviation
+    CHANGE      OFF less that of the look before, in the same unit
+    SPREAD      log of the half spread over the usual one
+    VOLUME      log of what was traded over what is usual
+    AGE         log of the age over the usual one
+    DISPERSION  the feed's weighted median of |OFF|
+    MOVE        how far the feed's centre went lately, in secondary bands; fades within seconds
+
+The centre is the weighted median of the used legs, so that no venue holds it alone. What is usual is an
+average that forgets by half in `usual_s` and takes no step beyond three deviations, so that an anomaly does
+not soon become what is usual. All features of a leg without a fresh price are NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+from core.aggregation.estimates import Estimates, Floats, LegReason
+from core.aggregation.markets import SECONDS, VOLUME, Markets, Observations
+from core.aggregation.median import sort_rows, weighted_quantiles
+
+
+class Feature(IntEnum):
+    OFF = 0
+    SURPRISE = 1
+    CHANGE = 2
+    SPREAD = 3
+    VOLUME = 4
+    AGE = 5
+    DISPERSION = 6
+    MOVE = 7
+
+
+LOOK_S_MAX: Final = 10.0
+"""The most time that one look can teach or fade, however long the silence before it."""
+_HALF: Final = (0.5,)
+_STEP: Final = 3.0
+_SPREAD_MIN: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How fast things become usual, in seconds, and the least deviation of a leg, in secondary bands."""
+
+    usual_s: float = 600.0
+    move_s: float = 8.0
+    deviation_min: float = 0.1
+    deviation_first: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a pass showed, [F, K]: log_price (dollars, NaN where not fresh), weight, half_spread, age_s, and
+    rate (units of base traded a second in the window)."""
+
+    log_price: Floats
+    weight: Floats
+    half_spread: Floats
+    age_s: Floats
+    rate: Floats
+
+    @classmethod
+    def of(cls, markets: Markets, estimates: Estimates, seen: Observations) -> Glance:
+        """The glance of a pass and of the observations that it was made from."""
+        legs = estimates.legs
+        fresh = (legs.weight > 0) | (legs.reason == LegReason.OUTLIER.value)
+        places = markets.shape[0] * markets.shape[1]
+        columns = np.full((3, places), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns[0, markets.slot] = np.where(fresh, np.log(legs.price), np.nan)
+        columns[1, markets.slot] = legs.weight
+        columns[2, markets.slot] = legs.age_s
+        price, weight, age_s = columns.reshape(3, *markets.shape)
+        seconds = np.maximum(seen.sums[SECONDS], 1.0)
+        return cls(price, np.nan_to_num(weight), seen.half_spread, age_s, seen.sums[VOLUME] / seconds)
+
+
+class Features:
+    """Features look by look. Keeps what is usual of each leg: a few arrays of the table's size."""
+
+    def __init__(self, markets: Markets, habits: Habits | None = None) -> None:
+        self._band, self._habits = markets.band, habits or Habits()
+        self._usual, self._before = np.full((2, *markets.shape), np.nan)
+        self._deviation = np.full(markets.shape, self._habits.deviation_first)
+        self._spread, self._age, self._rate = np.full((3, *markets.shape), np.nan)
+        self._centre = np.full(markets.shape[0], np.nan)
+        self._move = np.zeros(markets.shape[0])
+        self._at = -np.inf
+
+    def look(self, glance: Glance, at: float) -> Floats:
+        """The features [D, F, K] of a look at `at`. A step back of time teaches nothing."""
+        passed_s = float(np.clip(at - self._at, 0.0, LOOK_S_MAX))
+        self._at = max(at, self._at)
+        centre, off, dispersion = self._apart(glance)
+        move = self._moved(centre, passed_s)
+        usual = np.where(np.isnan(self._usual), off, self._usual)
+        surprise = (off - usual) / self._deviation
+        change = np.nan_to_num((off - self._before) / self._deviation)
+        there = ~np.isnan(off)
+        share = 1 - 0.5 ** (passed_s / self._habits.usual_s)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread, self._spread = _ratio(self._spread, glance.half_spread, _SPREAD_MIN, share, there)
+            age, self._age = _ratio(self._age, glance.age_s, 1.0, share, there)
+            rate, self._rate = _ratio(self._rate, glance.rate, 1e-9, share, there)
+        step = np.clip(np.nan_to_num(surprise), -_STEP, _STEP) * self._deviation
+        self._usual = np.where(there, usual + share * step, self._usual)
+        spread_out = np.abs(step) * 1.25 - self._deviation
+        self._deviation = np.maximum(self._deviation + share * there * spread_out, self._habits.deviation_min)
+        self._before = np.where(there, off, self._before)
+        shape = off.shape
+        wide = (np.broadcast_to(each[:, None], shape) for each in (dispersion, move))
+        told = np.stack((off, surprise, change, spread, rate, age, *wide))
+        return np.asarray(np.where(there, told, np.nan))
+
+    def _apart(self, glance: Glance) -> tuple[Floats, Floats, Floats]:
+        """The centre [F] as a log, the distances [F, K] from it and their middle [F], in bands."""
+        price = sort_rows(np.where(glance.weight > 0, glance.log_price, np.inf))
+        centre = weighted_quantiles(price.values, price.of(glance.weight), _HALF)[0]
+        off = (glance.log_price - centre[:, None]) / self._band[:, None]
+        distance = sort_rows(np.where(glance.weight > 0, np.abs(off), np.inf))
+        middle = weighted_quantiles(distance.values, distance.of(glance.weight), _HALF)[0]
+        return centre, off, np.nan_to_num(middle)
+
+    def _moved(self, centre: Floats, passed_s: float) -> Floats:
+        step = np.nan_to_num(np.abs(centre - self._centre) / self._band)
+        self._move = self._move * 0.5 ** (passed_s / self._habits.move_s) + step
+        self._centre = np.where(np.isnan(centre), self._centre, centre)
+        return self._move
+
+
+def _ratio(usual: Floats, now: Floats, least: float, share: float, there: Floats) -> tuple[Floats, Floats]:
+    """The log of `now` over what is usual, and what is usual from now on (its log)."""
+    level = np.log(np.maximum(np.nan_to_num(now), 0.0) + least)
+    known = np.where(np.isnan(usual), level, usual)
+    return level - known, np.where(there, known + share * np.clip(level - known, -_STEP, _STEP), usual)
