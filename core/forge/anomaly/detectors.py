@@ -5,9 +5,9 @@ Knows features. Does not know what follows from a score, nor what threshold make
 - `Hampel` is what every pass of the aggregation does anyway: a leg's distance from the others against their
   median distance, with a floor. It has no memory.
 - `StateSpace` follows each leg by a local-level filter: its usual distance wanders slowly, and what remains,
-  the innovation, is compared with its own noise, with how far apart the feed's legs are now and with how far
-  the feed moved lately, since a leg that is seconds late is no stranger. A sum of what exceeds the usual
-  (CUSUM, both sides) catches what creeps.
+  the innovation, is compared with its own noise and with how far apart the feed's legs are now. What a leg
+  could show by being late, prices that its feed had in the last seconds, is no innovation. A sum of what
+  exceeds the usual (CUSUM, both sides) catches what creeps.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Hampel:
 class Noise:
     """Distances are in secondary bands, times in seconds.
 
-    `apart` and `late` are the shares of the feed's dispersion and of its latest move that are nobody's fault.
+    `apart` is the share of the feed's dispersion that is nobody's fault.
     The sums take what is beyond `slack` deviations, and `drift_s` of one deviation more counts as much as an
     innovation of one; they are bounded by `sum_max` of the score.
     """
@@ -56,7 +56,6 @@ class Noise:
     level_s: float = 900.0
     noise_s: float = 1_800.0
     apart: float = 1.0
-    late: float = 1.0
     slack: float = 2.5
     drift_s: float = 8.0
     sum_max: float = 50.0
@@ -78,9 +77,11 @@ class StateSpace:
         self._at = max(at, self._at)
         off = features[Feature.OFF]
         there = ~np.isnan(off)
-        innovation = np.where(there, off - self._level, 0.0)
-        excused = (noise.apart * features[Feature.DISPERSION]) ** 2 + (noise.late * features[Feature.MOVE]) ** 2
-        scale = np.sqrt(self._variance + noise.least**2 + np.where(there, excused, 0.0))
+        distance = off - self._level
+        late = np.minimum(np.maximum(distance, features[Feature.LOW]), features[Feature.HIGH])
+        innovation = np.where(there, distance - late, 0.0)
+        excused = np.where(there, noise.apart * features[Feature.DISPERSION], 0.0) ** 2
+        scale = np.sqrt(self._variance + noise.least**2 + excused)
         ratio = innovation / scale
         sums = self._summed(ratio, passed_s)
         self._learn(innovation, ratio, scale, there, passed_s)

@@ -1,8 +1,8 @@
 """What a look at all legs tells a detector: a few numbers a leg, each comparable between legs and feeds.
 
 Knows distances between the legs of a feed, and what is usual for each leg. Does not know what an anomaly is,
-nor what a price should be: what all legs of a feed do together shows in no leg, but in the feed's own MOVE
-and DISPERSION.
+nor what a price should be: what all legs of a feed do together shows in no leg, but in the feed's own
+DISPERSION, LOW and HIGH.
 
     OFF         signed distance from the feed's centre, in secondary bands
     SURPRISE    OFF less what is usual of this leg, in its own usual deviation
@@ -11,7 +11,7 @@ and DISPERSION.
     VOLUME      log of what was traded over what is usual
     AGE         log of the age over the usual one
     DISPERSION  the feed's weighted median of |OFF|
-    MOVE        how far the feed's centre went lately, in secondary bands; fades within seconds
+    LOW, HIGH   how far below and above itself the feed's centre was within the last `late_s`, in bands
 
 The centre is the weighted median of the used legs, so that no venue holds it alone. What is usual is an
 average that forgets by half in `usual_s` and takes no step beyond three deviations, so that an anomaly does
@@ -39,7 +39,8 @@ class Feature(IntEnum):
     VOLUME = 4
     AGE = 5
     DISPERSION = 6
-    MOVE = 7
+    LOW = 7
+    HIGH = 8
 
 
 LOOK_S_MAX: Final = 10.0
@@ -47,14 +48,18 @@ LOOK_S_MAX: Final = 10.0
 _HALF: Final = (0.5,)
 _STEP: Final = 3.0
 _SPREAD_MIN: Final = 1e-6
+_CENTRES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How fast things become usual, in seconds, and the least deviation of a leg, in secondary bands."""
+    """Times in seconds; deviations of a leg, the first and the least, in secondary bands.
+
+    A leg that shows what its feed was worth within `late_s` is no more than late.
+    """
 
     usual_s: float = 600.0
-    move_s: float = 8.0
+    late_s: float = 20.0
     deviation_min: float = 0.1
     deviation_first: float = 0.5
 
@@ -94,8 +99,9 @@ class Features:
         self._usual, self._before = np.full((2, *markets.shape), np.nan)
         self._deviation = np.full(markets.shape, self._habits.deviation_first)
         self._spread, self._age, self._rate = np.full((3, *markets.shape), np.nan)
-        self._centre = np.full(markets.shape[0], np.nan)
-        self._move = np.zeros(markets.shape[0])
+        self._centres = np.full((_CENTRES, markets.shape[0]), np.nan)
+        self._centre_at = np.full(_CENTRES, -np.inf)
+        self._count = 0
         self._at = -np.inf
 
     def look(self, glance: Glance, at: float) -> Floats:
@@ -103,7 +109,7 @@ class Features:
         passed_s = float(np.clip(at - self._at, 0.0, LOOK_S_MAX))
         self._at = max(at, self._at)
         centre, off, dispersion = self._apart(glance)
-        move = self._moved(centre, passed_s)
+        low, high = self._lately(centre, at)
         usual = np.where(np.isnan(self._usual), off, self._usual)
         surprise = (off - usual) / self._deviation
         change = np.nan_to_num((off - self._before) / self._deviation)
@@ -119,7 +125,7 @@ class Features:
         self._deviation = np.maximum(self._deviation + share * there * spread_out, self._habits.deviation_min)
         self._before = np.where(there, off, self._before)
         shape = off.shape
-        wide = (np.broadcast_to(each[:, None], shape) for each in (dispersion, move))
+        wide = (np.broadcast_to(each[:, None], shape) for each in (dispersion, low, high))
         told = np.stack((off, surprise, change, spread, rate, age, *wide))
         return np.asarray(np.where(there, told, np.nan))
 
@@ -132,11 +138,18 @@ class Features:
         middle = weighted_quantiles(distance.values, distance.of(glance.weight), _HALF)[0]
         return centre, off, np.nan_to_num(middle)
 
-    def _moved(self, centre: Floats, passed_s: float) -> Floats:
-        step = np.nan_to_num(np.abs(centre - self._centre) / self._band)
-        self._move = self._move * 0.5 ** (passed_s / self._habits.move_s) + step
-        self._centre = np.where(np.isnan(centre), self._centre, centre)
-        return self._move
+    def _lately(self, centre: Floats, at: float) -> tuple[Floats, Floats]:
+        """The least and the most [F] of the latest centres less the present one, in bands: <= 0 and >= 0.
+
+        Of looks so frequent that _CENTRES do not span `late_s`, the newest ones count.
+        """
+        place = self._count % _CENTRES
+        self._centres[place], self._centre_at[place] = centre, at
+        self._count += 1
+        recent = self._centres[self._centre_at >= at - self._habits.late_s]
+        low = (np.fmin.reduce(recent, axis=0) - centre) / self._band
+        high = (np.fmax.reduce(recent, axis=0) - centre) / self._band
+        return np.nan_to_num(low), np.nan_to_num(high)
 
 
 def _ratio(usual: Floats, now: Floats, least: float, share: float, there: Floats) -> tuple[Floats, Floats]:
