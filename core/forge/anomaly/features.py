@@ -43,12 +43,15 @@ class Feature(IntEnum):
     HIGH = 8
 
 
+SILENT_S: Final = 10.0
+"""What was received longer ago is old news, and no behaviour of its leg."""
 LOOK_S_MAX: Final = 10.0
 """The most time that one look can teach or fade, however long the silence before it."""
 _HALF: Final = (0.5,)
 _STEP: Final = 3.0
 _SPREAD_MIN: Final = 1e-6
 _CENTRES: Final = 64
+_TINY: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,10 @@ class Habits:
 @dataclass(frozen=True, slots=True)
 class Glance:
     """What a pass showed, [F, K]: log_price (dollars, NaN where not fresh), weight, half_spread, age_s, and
-    rate (units of base traded a second in the window)."""
+    rate (units of base traded a second in the window).
+
+    Fresh is a leg that was used or an outlier and was received within SILENT_S.
+    """
 
     log_price: Floats
     weight: Floats
@@ -87,6 +93,7 @@ class Glance:
         columns[1, markets.slot] = legs.weight
         columns[2, markets.slot] = legs.age_s
         price, weight, age_s = columns.reshape(3, *markets.shape)
+        price[estimates.at - seen.received_at > SILENT_S] = np.nan
         seconds = np.maximum(seen.sums[SECONDS], 1.0)
         return cls(price, np.nan_to_num(weight), seen.half_spread, age_s, seen.sums[VOLUME] / seconds)
 
@@ -131,11 +138,13 @@ class Features:
 
     def _apart(self, glance: Glance) -> tuple[Floats, Floats, Floats]:
         """The centre [F] as a log, the distances [F, K] from it and their middle [F], in bands."""
-        price = sort_rows(np.where(glance.weight > 0, glance.log_price, np.inf))
-        centre = weighted_quantiles(price.values, price.of(glance.weight), _HALF)[0]
+        weight = glance.weight * ~np.isnan(glance.log_price)
+        weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), _TINY)
+        price = sort_rows(np.where(weight > 0, glance.log_price, np.inf))
+        centre = weighted_quantiles(price.values, price.of(weight), _HALF)[0]
         off = (glance.log_price - centre[:, None]) / self._band[:, None]
-        distance = sort_rows(np.where(glance.weight > 0, np.abs(off), np.inf))
-        middle = weighted_quantiles(distance.values, distance.of(glance.weight), _HALF)[0]
+        distance = sort_rows(np.where(weight > 0, np.abs(off), np.inf))
+        middle = weighted_quantiles(distance.values, distance.of(weight), _HALF)[0]
         return centre, off, np.nan_to_num(middle)
 
     def _lately(self, centre: Floats, at: float) -> tuple[Floats, Floats]:

@@ -58,13 +58,19 @@ class Injected:
 
 
 def draw_injections(
-    tape: Tape, seed: int, every_s: float, kinds: Sequence[str] = (*MANIPULATIONS, *REAL)
+    tape: Tape, seed: int, every_s: float, *, slower: float = 1.0
 ) -> tuple[Injection, ...]:
-    """Events one after the other, kinds in turn, over the tape after its first tenth; never two at once."""
+    """Events one after the other, kinds in turn, over the tape after its first tenth; never two at once.
+
+    With `slower`, events last so many times as long: for tapes of minutes. Empty where no feed has three venues.
+    """
     rng = np.random.default_rng([seed, 23])
     venues = [leg.venue for leg in tape.legs[: tape.own]]
-    begins = np.arange(tape.times[0] + 0.1 * (tape.times[-1] - tape.times[0]), tape.times[-1] - 200.0, every_s)
+    begins = np.arange(tape.times[0] + 0.1 * (tape.times[-1] - tape.times[0]), tape.times[-1] - 200.0 * slower, every_s)
     fit = [feed for feed in range(len(tape.feeds)) if len(_venues(tape, feed)) >= 3]
+    kinds = (*MANIPULATIONS, *REAL)
+    if not fit:
+        return ()
     events = []
     for place, begin in enumerate(begins.tolist()):
         kind = kinds[place % len(kinds)]
@@ -77,7 +83,7 @@ def draw_injections(
         ]
         if kind == "unit":
             legs = [int(rng.choice(legs))]
-        lasts = 150.0 if kind in ("creep", "stuck") else float(rng.uniform(60, 120))
+        lasts = slower * (150.0 if kind in ("creep", "stuck") else float(rng.uniform(60, 120)))
         events.append(Injection(kind, feed, tuple(legs), begin, begin + lasts, _size(kind, rng)))
     return tuple(events)
 

@@ -26,7 +26,7 @@ from core.aggregation.markets import Bools, Markets
 from core.aggregation.median import sort_rows, weighted_quantiles
 from core.aggregation.window import Window
 from core.forge.anomaly.detectors import Detector
-from core.forge.anomaly.features import Features, Glance
+from core.forge.anomaly.features import Features, Glance, Habits
 from core.forge.anomaly.injections import Injected, Injection, standing
 from core.forge.anomaly.verdicts import Verdicts
 from core.forge.tape import Schedule, Tape, polls
@@ -79,12 +79,14 @@ class Measured:
         return 2 * self.precision * self.recall / both if both else 0.0
 
 
-def observe(injected: Injected, schedule: Schedule, *, warm_up_s: float, known: Bools | None = None) -> Observed:
-    """Play a tape. `known` [T, own] is what else is wrong on it, not to be counted either way."""
+def observe(
+    injected: Injected, schedule: Schedule, *, warm_up_s: float, habits: Habits | None = None
+) -> Observed:
+    """Play a tape. What stood still by itself is known only where the tape knows the truth."""
     tape = injected.tape
     window = Window(tape.feeds)
     aggregator, markets = Aggregator(window), window.markets
-    features, told, glances, prices, at = Features(markets), [], [], [], []
+    features, told, glances, prices, at = Features(markets, habits), [], [], [], []
     for poll in polls(tape, schedule):
         window.apply(poll.ticks, poll.at)
         estimates = aggregator.estimate(poll.at)
@@ -95,8 +97,6 @@ def observe(injected: Injected, schedule: Schedule, *, warm_up_s: float, known: 
         at.append(poll.at)
     times = np.array(at)
     rows = tape.row(times - schedule.latency_s)
-    if known is None:
-        known = standing(tape) if not np.isnan(tape.truth).all() else np.zeros_like(injected.wrong)
     return Observed(
         markets=markets,
         at=times,
@@ -106,7 +106,7 @@ def observe(injected: Injected, schedule: Schedule, *, warm_up_s: float, known: 
         price=np.stack(prices),
         truth=tape.truth[rows],
         wrong=_padded(markets, injected.wrong[rows]),
-        ignored=_padded(markets, known[rows]),
+        ignored=_padded(markets, standing(tape)[rows]),
         events=injected.events,
         since=int(np.searchsorted(times, times[0] + warm_up_s)),
     )
@@ -196,9 +196,9 @@ def _delay(event: Injection, flagged: Bools, seen: Observed) -> float | None:
     if not harmed.any() or span.start < seen.since:
         return None
     first = int(harmed.argmax())
-    found = flagged[span].reshape(-1, flagged[0].size)[:, legs].any(axis=1)
-    times = seen.at[span]
-    return float(times[int(found.argmax())] - times[first]) if found.any() else np.inf
+    found = flagged[span].reshape(-1, flagged[0].size)[first:, legs].any(axis=1)
+    times = seen.at[span][first:]
+    return float(times[int(found.argmax())] - times[0]) if found.any() else np.inf
 
 
 def _places(markets: Markets, legs: Sequence[int]) -> Floats:
@@ -214,7 +214,7 @@ def _cost(flagged: Bools, seen: Observed) -> Floats:
         weight = seen.weight[row]
         left = weight * ~flagged[row]
         left = np.where(left.sum(axis=1, keepdims=True) > 0, left, weight)
-        both = [_centre(seen.log_price[row], each) for each in (weight, left)]
+        both = [_centre(seen.log_price[row], each * ~np.isnan(seen.log_price[row])) for each in (weight, left)]
         with_all, without = (np.abs(each - truth[row]) for each in both)
         out[place] = (without - with_all) * 1e4
     return out
