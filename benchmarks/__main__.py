@@ -41,9 +41,10 @@ BENCHMARKS = {
     "rest": "/v1/prices at 500 requests a second, beside a route with prebuilt bytes",
     "history": "24 h of 1-minute history out of 10 million ticks",
     "memory": "20 minutes of simulated market at 10x the live rate; only by name or with --long",
+    "anomaly": "four detectors on injected manipulation; 10 minutes; only by name or with --long",
     "edge": "cold start and one cycle of the Worker in real workerd; only by name or with --long",
 }
-LONG = frozenset({"memory", "edge"})
+LONG = frozenset({"anomaly", "memory", "edge"})
 ARTIFACTS = Path(__file__).parent / "artifacts"
 QUIET_LOAD = 0.25
 """Load average a core beyond which figures are not to be trusted."""

@@ -5,9 +5,9 @@ Knows features. Does not know what follows from a score, nor what threshold make
 - `Hampel` is what every pass of the aggregation does anyway: a leg's distance from the others against their
   median distance, with a floor. It has no memory.
 - `StateSpace` follows each leg by a local-level filter: its usual distance wanders slowly, and what remains,
-  the innovation, is compared with its own noise and with how far apart the feed's legs are now. What a leg
-  could show by being late, prices that its feed had in the last seconds, is no innovation. A sum of what
-  exceeds the usual (CUSUM, both sides) catches what creeps.
+  the innovation, is compared with its own noise and with how far apart the feed's legs are now. As
+  far as its feed went in the last seconds a leg may be behind, and as far ahead: that is no innovation. A sum
+  of what exceeds the usual (CUSUM, both sides) catches what creeps.
 """
 
 from __future__ import annotations
@@ -51,15 +51,16 @@ class Noise:
     innovation of one; they are bounded by `sum_max` of the score.
     """
 
-    first: float = 0.5
+    first: float = 0.3
     least: float = 0.15
     level_s: float = 900.0
     noise_s: float = 1_800.0
     apart: float = 1.0
     slack: float = 2.5
     drift_s: float = 8.0
-    sum_max: float = 50.0
+    sum_max: float = 10.0
     step: float = 3.0
+    turn: float = 1.5
 
 
 class StateSpace:
@@ -78,8 +79,8 @@ class StateSpace:
         off = features[Feature.OFF]
         there = ~np.isnan(off)
         distance = off - self._level
-        late = np.minimum(np.maximum(distance, features[Feature.LOW]), features[Feature.HIGH])
-        innovation = np.where(there, distance - late, 0.0)
+        went = features[Feature.HIGH] - features[Feature.LOW]
+        innovation = np.where(there, distance - np.minimum(np.maximum(distance, -went), went), 0.0)
         excused = np.where(there, noise.apart * features[Feature.DISPERSION], 0.0) ** 2
         scale = np.sqrt(self._variance + noise.least**2 + excused)
         ratio = innovation / scale
@@ -97,12 +98,13 @@ class StateSpace:
         return np.maximum(self._up, self._down) / noise.drift_s
 
     def _learn(self, innovation: Floats, ratio: Floats, scale: Floats, there: Floats, passed_s: float) -> None:
-        """The level and the noise take no step beyond a few deviations; a new leg's level is found fast."""
+        """A strange look teaches little: the level's step shrinks again beyond `turn` deviations, that of the
+        noise is bounded. A new leg's level is found fast."""
         noise = self._noise
         self._seen_s += passed_s * there
         pace_s = np.clip(self._seen_s, LOOK_S_MAX, noise.level_s)
         share = 1 - 0.5 ** (passed_s / pace_s)
-        bounded = np.clip(ratio, -noise.step, noise.step) * scale
+        bounded = ratio / (1 + (ratio / noise.turn) ** 2) * scale
         self._level += np.where(there, share * bounded, 0.0)
         share_noise = 1 - 0.5 ** (passed_s / np.clip(self._seen_s, 6 * LOOK_S_MAX, noise.noise_s))
         own = np.minimum(innovation**2, noise.step**2 * (self._variance + noise.least**2))
