@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core.aggregation.conversion import Graph
 from core.aggregation.estimates import Estimates, FeedState, Floats, LegColumns
 from core.aggregation.kernel import Pass, estimate_all
-from core.aggregation.learned import Learned
+from core.aggregation.learned import Learned, Memory
 from core.aggregation.markets import NOTIONAL, VOLUME, Bools, Markets
 from core.aggregation.pools import steadied
 from core.aggregation.window import Window
@@ -74,6 +74,15 @@ class Aggregator:
     def learn(self, medians: Floats, at: float) -> None:
         """Learn from a finished round: the medians [F] in US dollars, NaN for none, of the commit at `at`."""
         self._learned.learn(medians, at)
+
+    @property
+    def memory(self) -> Memory:
+        """What was learned so far: a value, which passes and rounds replace."""
+        return self._learned.memory
+
+    def remember(self, memory: Memory) -> None:
+        """Go on from what was learned before, by an estimator of the same feed table and rules."""
+        self._learned.memory = memory
 
     def _legs(self, new: Pass) -> LegColumns:
         slot = self._window.markets.slot
