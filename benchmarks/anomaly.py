@@ -3,9 +3,9 @@
 Four detectors see the same features of the same looks at the same markets, with manipulation put in
 (`core.forge.anomaly.injections`): simulated calm, crash and depeg, and recorded candles where there are any
 (`CHRONO_SHARED`, or `shared` beside the repository, has `market/`; else those rows are missing). Each
-detector's threshold is the one of the best F1 on one seed, or on the first days of the recording; the rows are
-of other seeds and later days. On tapes without injections every alarm is false, but for a leg that stood still
-by an outage of the market's own.
+detector's threshold is the one of the best F1 on one seed, or on the first days of the recording; the rows
+are of other seeds and later days. On tapes without injections every alarm is false, but for a leg that stood
+still by an outage of the market's own.
 
 Hampel alone is what every pass does anyway. `cost` is in hundredths of a basis point, of all
 looks at tapes with nothing put in: what the estimate would lose if the legs in an alarm had no weight.
@@ -23,8 +23,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.anomaly_models import Forest, Trees
 from benchmarks.aggregation import synthetic_ticks
+from benchmarks.anomaly_models import Forest, Trees
 from chrono.feeds import FEEDS
 from core.aggregation.estimate import Aggregator
 from core.aggregation.estimates import Floats
@@ -141,7 +141,9 @@ def _measured(
 ) -> dict[str, Any]:
     """A detector's figures: with the threshold of the best F1 on `chosen_on`, everywhere else."""
     threshold = best_threshold([scores_of(make(seen.markets), seen) for seen in chosen_on], chosen_on)
-    found = [measure(alarms(scores_of(make(seen.markets), seen), seen, threshold), seen) for seen in measured_on]
+    found = [
+        measure(alarms(scores_of(make(seen.markets), seen), seen, threshold), seen) for seen in measured_on
+    ]
     calm = [measure(alarms(scores_of(make(seen.markets), seen), seen, threshold), seen) for seen in clean]
     every = sum(each.alarms for each in found)
     kinds = {
@@ -153,7 +155,9 @@ def _measured(
     return {
         "threshold": threshold,
         "precision": 100 * sum(each.right for each in found) / max(every, 1),
-        "recall": 100 * sum(got for got, _ in kinds.values()) / max(sum(all_ for _, all_ in kinds.values()), 1),
+        "recall": 100
+        * sum(got for got, _ in kinds.values())
+        / max(sum(all_ for _, all_ in kinds.values()), 1),
         "delay": median(delays) if delays else float("nan"),
         "false alarms": sum(each.alarms for each in calm) / hours,
         "cost": 100 * float(np.mean([each.cost_bps for each in calm])),

@@ -54,7 +54,7 @@ class Trees:
 
 
 class Forest:
-    """scikit-learn's isolation forest, fit anew every REFIT_S on the latest rows: off the hot path if live."""
+    """scikit-learn's isolation forest, fit anew every REFIT_S on the latest rows."""
 
     def __init__(self, markets: Markets) -> None:  # noqa: ARG002
         self._rows: deque[list[float]] = deque(maxlen=WINDOW_ROWS)

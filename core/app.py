@@ -20,7 +20,6 @@ from prometheus_client import CollectorRegistry, Counter, Info
 
 import core
 from chrono.errors import ChronoError
-from core.aggregation.estimate import Aggregator
 from core.aggregation.estimates import FeedState
 from core.aggregation.window import Window
 from core.api.app import create_api
@@ -32,6 +31,7 @@ from core.columns import TickColumns
 from core.ftso.identities import Address
 from core.ingest import Ingest, IngestMetrics
 from core.keys import KnownKeys, verify
+from core.learning import Learning
 from core.messages import encode_pass
 from core.networks import network_of, provider_name
 from core.portal import STATIC
@@ -91,6 +91,7 @@ async def run_core(
             log.info("core_started", port=port)
             started(port)
 
+        parts.learning.restore()
         await parts.publisher.make_pass(time.time())
         gc.collect()
         gc.freeze()  # what was built once is never garbage: full collections get short
@@ -103,6 +104,7 @@ async def run_core(
             await serve(api, settings.host, settings.port, stop, started=announce)
             for task in background:
                 task.cancel()
+        parts.learning.save()
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await parts.publisher.flush()
@@ -114,6 +116,7 @@ class _Core:
     """The parts of a core that others hold on to. `database` is "ok", or what is wrong with it."""
 
     window: Window
+    learning: Learning
     volumes: VolumeBook
     board: Board
     routes: Routes
@@ -145,6 +148,7 @@ class _Core:
             about={"market": settings.market, "network": settings.network, "version": core.VERSION},
             portal_dir=STATIC,
             round_book=self.round_book,
+            learning=self.learning,
         )
 
     def ready(self) -> Mapping[str, tuple[bool, str]]:
@@ -223,8 +227,18 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     )
     ticks = PostgresTickStore(connector(dsn), storage_metrics)
     estimates = PostgresEstimateStore(pool, storage_metrics)
+    network, round_book = network_of(settings), _round_book(settings, pool)
+    commit_offset_s = settings.commit_offset_s * network.voting_epoch_s / 90
+    learning = Learning(
+        window,
+        file=settings.memory_file,
+        rounds=round_book,
+        commit_at=lambda voting_round: network.start_of(voting_round) + commit_offset_s,
+        clock=time.time,
+        registry=registry,
+    )
     publisher = Publisher(
-        aggregates=Aggregator(window),
+        aggregates=learning,
         bus=bus,
         store=estimates,
         encode=encode_pass,
@@ -233,10 +247,9 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         interval_s=settings.estimate_interval_s,
         store_interval_s=settings.store_interval_s,
     )
-    network = network_of(settings)
     rounds = FrozenRounds(
         timing=network,
-        commit_offset_s=settings.commit_offset_s * network.voting_epoch_s / 90,
+        commit_offset_s=commit_offset_s,
         latest=lambda: publisher.latest,
         store=PostgresRoundStore(pool),
         registry=registry,
@@ -255,6 +268,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     venues = PostgresVenueStore(pool, storage_metrics)
     return _Core(
         window,
+        learning,
         volumes,
         board,
         routes,
@@ -265,7 +279,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         publisher,
         rounds,
         ingest,
-        _round_book(settings, pool),
+        round_book,
     )
 
 
@@ -306,6 +320,10 @@ def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[st
         await parts.prepared.wait()
         await _keep_venue_states(parts.board, parts.venues)
 
+    async def lessons() -> None:
+        await parts.prepared.wait()
+        await parts.learning.run_lessons()
+
     work: dict[str, Work] = {
         "passes": parts.publisher.run_passes,
         "ticks": ticks,
@@ -313,6 +331,8 @@ def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[st
         "reference": reference,
         "venue_states": venue_states,
         "rounds": lambda: parts.rounds.run(time.time),
+        "memory": parts.learning.run_saving,
+        "lessons": lessons,
         "database": lambda: _keep_database(parts, pool, settings),
     }
     if isinstance(parts.bus, RedisBus):

@@ -48,6 +48,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.ftso",
         "core.simulator.assets",
     ),
+    "core.learning": (
+        "chrono",
+        "core.aggregation",
+        "core.forge",
+        "core.ftso",
+        "core.memory_file",
+        "core.ports",
+        "core.provider.score",
+        "core.watched",
+    ),
+    "core.watched": ("core.aggregation", "core.forge.anomaly"),
+    "core.memory_file": (),
     "core.bus": ("chrono", "core.ports"),
     "core.keys": ("chrono",),
     "core.rotation": ("chrono",),
@@ -67,6 +79,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "chrono",
         "core.aggregation",
         "core.api",
+        "core.forge.anomaly.watch",
+        "core.forge.report",
         "core.messages",
         "core.ports",
         "core.ftso",
@@ -159,6 +173,9 @@ def test_the_kernel_uses_the_standard_library_and_httpx_in_one_place() -> None:
         "core.aggregation",
         "core.ftso",
         "core.columns",
+        "core.forge.anomaly",
+        "core.forge.memory",
+        "core.forge.report",
         "core.messages",
         "core.trades",
         "station",
@@ -174,6 +191,13 @@ def test_pure_rooms_open_no_socket_read_no_clock_and_draw_no_entropy(package: st
         }, name
         calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         assert not {call for call in calls if any(call.endswith(clock) for clock in CLOCKS)}, name
+
+
+def test_the_core_does_without_the_detectors_of_the_shelf() -> None:
+    for name, tree in everything():
+        assert not {
+            wanted for wanted in imports(tree) if inside(wanted, "river") or inside(wanted, "sklearn")
+        }, name
 
 
 def test_only_settings_reads_the_environment() -> None:

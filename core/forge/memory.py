@@ -1,7 +1,7 @@
 """What the estimator has learned, as bytes, and back.
 
-Knows the form: a NumPy archive without pickled objects, every array of the memory under its path
-(`legs.bias`), and a header with the format's version, the fingerprint and the time. The fingerprint is a hash
+Knows the form: SHA-256 of the rest, then a NumPy archive without pickled objects: every array of the memory
+under its path (`legs.bias`), and a header with the format's version, the fingerprint and the time. The fingerprint is a hash
 over the feed table and over the shape of everything learned: a memory of another table, or of a release that
 learns other things, is refused rather than guessed at. Does not know where bytes are kept.
 """
@@ -30,6 +30,7 @@ AGE_S_MAX: Final = 6 * 3_600.0
 BYTES_MAX: Final = 64 * 2**20
 _FUTURE_S: Final = 60.0
 _HEADER: Final = "header"
+_DIGEST_BYTES: Final = 32
 
 Part = TypeVar("Part")
 
@@ -66,15 +67,19 @@ def encode_memory(memory: Memory, markets: Markets, rules: Rules, at: float) -> 
     arrays = {path: np.asarray(value) for path, value in _leaves(memory)}
     out = io.BytesIO()
     np.savez_compressed(out, **{_HEADER: np.array(json.dumps(header))}, **arrays)
-    return out.getvalue()
+    archive = out.getvalue()
+    return hashlib.sha256(archive).digest() + archive
 
 
 def decode_memory(encoded: bytes, markets: Markets, rules: Rules, at: float) -> Saved:
     """The memory in some bytes. Raises MemoryRefused."""
     if len(encoded) > BYTES_MAX:
         raise MemoryRefused("corrupt", f"{len(encoded)} bytes are too many")
+    digest, inside = encoded[:_DIGEST_BYTES], encoded[_DIGEST_BYTES:]
+    if hashlib.sha256(inside).digest() != digest:
+        raise MemoryRefused("corrupt", "the bytes are not those that were written")
     try:
-        with np.load(io.BytesIO(encoded), allow_pickle=False) as archive:
+        with np.load(io.BytesIO(inside), allow_pickle=False) as archive:
             header = json.loads(str(archive[_HEADER]))
             found = {name: archive[name] for name in archive.files if name != _HEADER}
         told, saved_at = str(header["fingerprint"]), float(header["at"])
@@ -101,7 +106,7 @@ def _leaves(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _filled(blank: Part, found: dict[str, Floats], path: str = "") -> Part:
-    """The tree with the found arrays in the place of its own. Raises MemoryRefused on one that does not fit."""
+    """The tree with the found arrays in the place of its own. Raises MemoryRefused on a misfit."""
     filled: dict[str, Any] = {}
     for each in fields(blank):  # type: ignore[arg-type]
         value, name = getattr(blank, each.name), f"{path}{each.name}"

@@ -1,1 +1,1 @@
-"""Which leg does not behave as it does, and as the others do: features, detectors, verdicts and their trial."""
+"""Which leg does not behave as usual and as the others do: features, detectors, verdicts, a trial."""

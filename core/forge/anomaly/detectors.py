@@ -31,7 +31,7 @@ class Detector(Protocol):
 
 
 class Hampel:
-    """Distance over the larger of three deviations of the feed's legs and the floor; 1 is the pass's own limit."""
+    """Distance over the larger of three deviations of the feed's legs and a floor; 1 is a pass's own limit."""
 
     def __init__(self, markets: Markets, mads: float = 3.0 * 1.4826, floor_bands: float = 3.0) -> None:
         least = np.maximum(floor_bands, 0.001 / markets.band)
@@ -64,7 +64,7 @@ class Noise:
 
 
 class StateSpace:
-    """Innovations of a local-level filter a leg, and their two-sided CUSUM. Memory: four arrays of the table."""
+    """Innovations of a local-level filter a leg, and their two-sided CUSUM. Keeps five arrays."""
 
     def __init__(self, markets: Markets, noise: Noise | None = None) -> None:
         self._noise = noise or Noise()
@@ -97,7 +97,9 @@ class StateSpace:
         self._down = np.clip(self._down + (-step - slack) * passed_s, 0.0, most)
         return np.maximum(self._up, self._down) / noise.drift_s
 
-    def _learn(self, innovation: Floats, ratio: Floats, scale: Floats, there: Floats, passed_s: float) -> None:
+    def _learn(
+        self, innovation: Floats, ratio: Floats, scale: Floats, there: Floats, passed_s: float
+    ) -> None:
         """A strange look teaches little: the level's step shrinks again beyond `turn` deviations, that of the
         noise is bounded. A new leg's level is found fast."""
         noise = self._noise

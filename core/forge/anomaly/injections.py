@@ -57,16 +57,16 @@ class Injected:
     wrong: Bools
 
 
-def draw_injections(
-    tape: Tape, seed: int, every_s: float, *, slower: float = 1.0
-) -> tuple[Injection, ...]:
+def draw_injections(tape: Tape, seed: int, every_s: float, *, slower: float = 1.0) -> tuple[Injection, ...]:
     """Events one after the other, kinds in turn, over the tape after its first tenth; never two at once.
 
-    With `slower`, events last so many times as long: for tapes of minutes. Empty where no feed has three venues.
+    With `slower`, events last so many times as long: for tapes of minutes. None without three venues.
     """
     rng = np.random.default_rng([seed, 23])
     venues = [leg.venue for leg in tape.legs[: tape.own]]
-    begins = np.arange(tape.times[0] + 0.1 * (tape.times[-1] - tape.times[0]), tape.times[-1] - 200.0 * slower, every_s)
+    begins = np.arange(
+        tape.times[0] + 0.1 * (tape.times[-1] - tape.times[0]), tape.times[-1] - 200.0 * slower, every_s
+    )
     fit = [feed for feed in range(len(tape.feeds)) if len(_venues(tape, feed)) >= 3]
     kinds = (*MANIPULATIONS, *REAL)
     if not fit:
@@ -78,9 +78,7 @@ def draw_injections(
         there = _venues(tape, feed)
         many = {"collude": max((len(there) - 1) // 2, 1), "flash": len(there)}.get(kind, 1)
         chosen = set(rng.choice(there, many, replace=False).tolist())
-        legs = [
-            leg for leg in range(tape.own) if tape.feed[leg] == feed and venues[leg] in chosen
-        ]
+        legs = [leg for leg in range(tape.own) if tape.feed[leg] == feed and venues[leg] in chosen]
         if kind == "unit":
             legs = [int(rng.choice(legs))]
         lasts = slower * (150.0 if kind in ("creep", "stuck") else float(rng.uniform(60, 120)))
@@ -89,7 +87,9 @@ def draw_injections(
 
 
 def _venues(tape: Tape, feed: int) -> list[str]:
-    return sorted({leg.venue for leg, of in zip(tape.legs[: tape.own], tape.feed, strict=False) if of == feed})
+    return sorted(
+        {leg.venue for leg, of in zip(tape.legs[: tape.own], tape.feed, strict=False) if of == feed}
+    )
 
 
 def _size(kind: str, rng: np.random.Generator) -> float:

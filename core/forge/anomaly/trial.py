@@ -120,7 +120,9 @@ def _padded(markets: Markets, by_leg: Bools) -> Bools:
 
 def scores_of(detector: Detector, seen: Observed) -> Floats:
     """The scores [N, F, K], look by look."""
-    return np.stack([detector.score(row, at) for row, at in zip(seen.features, seen.at.tolist(), strict=True)])
+    return np.stack(
+        [detector.score(row, at) for row, at in zip(seen.features, seen.at.tolist(), strict=True)]
+    )
 
 
 def alarms(scores: Floats, seen: Observed, threshold: float) -> Bools:
@@ -214,7 +216,9 @@ def _cost(flagged: Bools, seen: Observed) -> Floats:
         weight = seen.weight[row]
         left = weight * ~flagged[row]
         left = np.where(left.sum(axis=1, keepdims=True) > 0, left, weight)
-        both = [_centre(seen.log_price[row], each * ~np.isnan(seen.log_price[row])) for each in (weight, left)]
+        both = [
+            _centre(seen.log_price[row], each * ~np.isnan(seen.log_price[row])) for each in (weight, left)
+        ]
         with_all, without = (np.abs(each - truth[row]) for each in both)
         out[place] = (without - with_all) * 1e4
     return out

@@ -1,7 +1,7 @@
 """The live watch over the legs: from passes to anomalies with reasons. It observes; nothing acts on it.
 
-Knows passes and time. Does not know who reads the anomalies, nor has it a say in any estimate: the aggregation
-throws outliers out by itself, and what the watch adds is which leg, since when, and in which way.
+Knows passes and time. Does not know who reads the anomalies, nor has it a say in any estimate: the
+aggregation throws outliers out by itself, and the watch adds which leg, since when, and in which way.
 
 An anomaly is an episode of one leg (`verdicts`). Its reasons, by what was seen at its worst look:
 
@@ -31,7 +31,7 @@ from core.forge.anomaly.features import Feature, Features, Glance
 from core.forge.anomaly.verdicts import Verdicts
 
 THRESHOLD: Final = 5.0
-"""The score from which a leg is strange, in deviations of its innovation; `benchmarks/anomaly.py` finds it."""
+"""The score from which a leg is strange, in deviations; `benchmarks/anomaly.py` finds it."""
 LOOK_EVERY_S: Final = 1.0
 WARM_UP_S: Final = 120.0
 """So long nothing is told after the first look: what is usual is not known yet."""
