@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api import problems
+from core.api.forge import ForgeRoutes
 from core.api.health import HealthRoutes
 from core.api.history import HistoryRoutes
 from core.api.ingest import IngestRoutes
@@ -53,6 +54,7 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         IngestRoutes(services, metrics),
         ValueProviderRoutes(services),
         RoundRoutes(services),
+        ForgeRoutes(services),
     ):
         app.include_router(routes.router())
     app.add_api_websocket_route("/v1/stream", hub.serve)

@@ -1,9 +1,9 @@
 """What the estimator has learned, as bytes, and back.
 
 Knows the form: SHA-256 of the rest, then a NumPy archive without pickled objects: every array of the memory
-under its path (`legs.bias`), and a header with the format's version, the fingerprint and the time. The fingerprint is a hash
-over the feed table and over the shape of everything learned: a memory of another table, or of a release that
-learns other things, is refused rather than guessed at. Does not know where bytes are kept.
+under its path (`legs.bias`), and a header with the format's version, the fingerprint and the time. The
+fingerprint is a hash over the feed table and over the shape of everything learned: a memory of another table,
+or of a release that learns other things, is refused rather than guessed at. Where they are kept is not known.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def fingerprint(markets: Markets, rules: Rules) -> str:
 def encode_memory(memory: Memory, markets: Markets, rules: Rules, at: float) -> bytes:
     """The bytes of a memory as it is at `at`."""
     header = {"version": VERSION, "fingerprint": fingerprint(markets, rules), "at": at}
-    arrays = {path: np.asarray(value) for path, value in _leaves(memory)}
+    arrays: dict[str, Any] = {path: np.asarray(value) for path, value in _leaves(memory)}
     out = io.BytesIO()
-    np.savez_compressed(out, **{_HEADER: np.array(json.dumps(header))}, **arrays)
+    np.savez_compressed(out, **arrays | {_HEADER: np.array(json.dumps(header))})
     archive = out.getvalue()
     return hashlib.sha256(archive).digest() + archive
 

@@ -27,6 +27,7 @@ from core.ports import (
     SequenceConflict,
     StoreUnavailable,
 )
+from tests.fakes.learning import FakeLearning
 
 NOW = 1_790_000_000.0
 
@@ -183,6 +184,7 @@ class World:
             clock=lambda: self.now,
             registry=self.registry,
             portal_dir=self.portal_dir,
+            learning=FakeLearning(),
         )
 
     def volumes(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:

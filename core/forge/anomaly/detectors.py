@@ -31,7 +31,7 @@ class Detector(Protocol):
 
 
 class Hampel:
-    """Distance over the larger of three deviations of the feed's legs and a floor; 1 is a pass's own limit."""
+    """Distance over the larger of three deviations of the feed's legs and a floor; 1 is a pass's limit."""
 
     def __init__(self, markets: Markets, mads: float = 3.0 * 1.4826, floor_bands: float = 3.0) -> None:
         least = np.maximum(floor_bands, 0.001 / markets.band)

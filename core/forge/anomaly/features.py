@@ -10,10 +10,12 @@ DISPERSION, LOW and HIGH.
     SPREAD      log of the half spread over the usual one
     VOLUME      log of what was traded over what is usual
     AGE         log of the age over the usual one
-    DISPERSION  the feed's weighted median of |OFF|
+    DISPERSION  the feed's median of |OFF|, with the same votes
     LOW, HIGH   how far below and above itself the feed's centre was within the last `late_s`, in bands
 
-The centre is the weighted median of the used legs, so that no venue holds it alone. What is usual is an
+The centre is the median of the fresh legs, outliers too, with one vote a venue. It is not the estimate: the
+venues that trade most may have most of the weight there, and a few of them together could move it and make
+the others outliers; here they are outvoted, and it shows. What is usual is an
 average that forgets by half in `usual_s` and takes no step beyond three deviations, so that an anomaly does
 not soon become what is usual. All features of a leg without a fresh price are NaN.
 """
@@ -27,7 +29,7 @@ from typing import Final
 import numpy as np
 
 from core.aggregation.estimates import Estimates, Floats, LegReason
-from core.aggregation.markets import SECONDS, VOLUME, Markets, Observations
+from core.aggregation.markets import SECONDS, VOLUME, Bools, Markets, Observations
 from core.aggregation.median import sort_rows, weighted_quantiles
 
 
@@ -102,7 +104,9 @@ class Features:
     """Features look by look. Keeps what is usual of each leg: a few arrays of the table's size."""
 
     def __init__(self, markets: Markets, habits: Habits | None = None) -> None:
-        self._band, self._habits = markets.band, habits or Habits()
+        self._markets, self._band, self._habits = markets, markets.band, habits or Habits()
+        self._may_vote = np.ones(markets.shape, np.bool_)
+        self._may_vote[markets.mixed_rows] = ~markets.dex[markets.mixed_rows]
         self._usual, self._before = np.full((2, *markets.shape), np.nan)
         self._deviation = np.full(markets.shape, self._habits.deviation_first)
         self._spread, self._age, self._rate = np.full((3, *markets.shape), np.nan)
@@ -138,14 +142,21 @@ class Features:
 
     def _apart(self, glance: Glance) -> tuple[Floats, Floats, Floats]:
         """The centre [F] as a log, the distances [F, K] from it and their middle [F], in bands."""
-        weight = glance.weight * ~np.isnan(glance.log_price)
-        weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), _TINY)
+        weight = self._votes(~np.isnan(glance.log_price))
         price = sort_rows(np.where(weight > 0, glance.log_price, np.inf))
         centre = weighted_quantiles(price.values, price.of(weight), _HALF)[0]
         off = (glance.log_price - centre[:, None]) / self._band[:, None]
         distance = sort_rows(np.where(weight > 0, np.abs(off), np.inf))
         middle = weighted_quantiles(distance.values, distance.of(weight), _HALF)[0]
         return centre, off, np.nan_to_num(middle)
+
+    def _votes(self, there: Bools) -> Floats:
+        """One vote a venue, shared by its legs, [F, K], summing to 1; aggregators only vote alone."""
+        there = there & self._may_vote
+        cell = self._markets.cell
+        legs = np.bincount(cell.ravel(), there.ravel(), self._markets.shape[0] * self._markets.cells)
+        weight = there / np.maximum(legs.take(cell), 1.0)
+        return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), _TINY))
 
     def _lately(self, centre: Floats, at: float) -> tuple[Floats, Floats]:
         """The least and the most [F] of the latest centres less the present one, in bands: <= 0 and >= 0.

@@ -22,7 +22,7 @@ import numpy as np
 
 from core.aggregation.estimate import Aggregator
 from core.aggregation.estimates import Floats
-from core.aggregation.markets import Bools, Markets
+from core.aggregation.markets import Bools, Ints, Markets
 from core.aggregation.median import sort_rows, weighted_quantiles
 from core.aggregation.window import Window
 from core.forge.anomaly.detectors import Detector
@@ -148,7 +148,7 @@ def measure(flagged: Bools, seen: Observed) -> Measured:
         caught[event.kind] = caught.get(event.kind, 0) + (delay < np.inf)
         delays += [delay] if delay < np.inf else []
     cost = _cost(flagged, seen)
-    during = near.any(axis=2)[seen.since :]
+    during = np.asarray(near.any(axis=2))[seen.since :]
     return Measured(
         alarms=total,
         right=right,
@@ -203,7 +203,7 @@ def _delay(event: Injection, flagged: Bools, seen: Observed) -> float | None:
     return float(times[int(found.argmax())] - times[0]) if found.any() else np.inf
 
 
-def _places(markets: Markets, legs: Sequence[int]) -> Floats:
+def _places(markets: Markets, legs: Sequence[int]) -> Ints:
     return markets.slot[list(legs)]
 
 

@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 
 from core.aggregation.estimates import Estimates, Floats
-from core.aggregation.markets import Markets, Observations
+from core.aggregation.markets import Bools, Markets, Observations
 from core.forge.anomaly.detectors import Detector
 from core.forge.anomaly.features import Feature, Features, Glance
 from core.forge.anomaly.verdicts import Verdicts
@@ -109,7 +109,7 @@ class Watch:
         change = np.nan_to_num(features[Feature.CHANGE])
         self._jumped = np.maximum(self._jumped * 0.97, np.abs(change))
 
-    def _changes(self, strange: Floats, features: Floats, scores: Floats, at: float) -> Changes:
+    def _changes(self, strange: Bools, features: Floats, scores: Floats, at: float) -> Changes:
         begun, ended = [], []
         for place in [place for place in self._open if not strange[place]]:
             over = replace(self._open.pop(place), ended_at=at)
@@ -117,7 +117,8 @@ class Watch:
             ended.append(over)
         if at >= self._tell_from and strange.any():
             off = np.where(strange, features[Feature.OFF], np.nan)
-            for place in map(tuple, np.argwhere(strange).tolist()):
+            for feed, leg in np.argwhere(strange).tolist():
+                place = (feed, leg)
                 known, score = self._open.get(place), float(np.nan_to_num(scores[place]))
                 if known is None:
                     self._open[place] = self._anomaly(place, off, features, score, at)
