@@ -9,9 +9,9 @@ import pytest
 
 from core.portal import STATIC
 
-FILES = sorted(path for path in STATIC.iterdir() if path.suffix in (".html", ".css", ".js", ".svg"))
+FILES = sorted(path for path in STATIC.rglob("*") if path.suffix in (".html", ".css", ".js", ".svg"))
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
-PAGE = (STATIC / "index.html").read_text()
+PAGES = {STATIC: "app.js", STATIC / "forge": "forge.js"}
 NAMES_NOT_FETCHED = ("http://www.w3.org/2000/svg",)
 
 
@@ -31,27 +31,33 @@ def test_a_script_makes_no_markup_or_code_from_text(path: Path) -> None:
     assert re.search(forbidden, path.read_text()) is None
 
 
-def test_the_page_holds_no_inline_style_or_script() -> None:
-    assert re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\bsrc=)", PAGE) is None
-    assert "unsafe" not in PAGE
+@pytest.mark.parametrize("folder", PAGES, ids=name)
+def test_a_page_holds_no_inline_style_or_script(folder: Path) -> None:
+    page = (folder / "index.html").read_text()
+    assert re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\bsrc=)", page) is None
+    assert "unsafe" not in page
 
 
-def test_the_page_forbids_what_it_does_not_use() -> None:
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', PAGE)
+@pytest.mark.parametrize("folder", PAGES, ids=name)
+def test_a_page_forbids_what_it_does_not_use(folder: Path) -> None:
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', (folder / "index.html").read_text())
     assert policy is not None
     assert policy.group(1).startswith("default-src 'none'; script-src 'self';")
 
 
-def test_every_script_is_reached_from_the_page() -> None:
-    reached, waiting = set(), ["app.js"]
+def test_every_script_is_reached_from_a_page() -> None:
+    reached, waiting = set(), [folder / script for folder, script in PAGES.items()]
     while waiting:
         script = waiting.pop()
         if script not in reached:
             reached.add(script)
-            waiting += re.findall(r'from "\./([\w.]+)"', (STATIC / script).read_text())
-    assert reached == {path.name for path in SCRIPTS}
+            named = re.findall(r'from "(\.[\w./]+)"', script.read_text())
+            waiting += [(script.parent / each).resolve() for each in named]
+    assert reached == set(SCRIPTS)
 
 
-def test_every_element_that_a_script_asks_for_is_on_the_page() -> None:
-    asked = {found for path in SCRIPTS for found in re.findall(r'byId\("([\w-]+)"\)', path.read_text())}
-    assert asked <= set(re.findall(r'\bid="([\w-]+)"', PAGE))
+@pytest.mark.parametrize("folder", PAGES, ids=name)
+def test_every_element_that_a_script_asks_for_is_on_its_page(folder: Path) -> None:
+    scripts = [path for path in SCRIPTS if path.parent == folder]
+    asked = {found for path in scripts for found in re.findall(r'byId\("([\w-]+)"\)', path.read_text())}
+    assert asked <= set(re.findall(r'\bid="([\w-]+)"', (folder / "index.html").read_text()))
