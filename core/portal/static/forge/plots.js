@@ -34,7 +34,7 @@ export function trust(legs) {
   const feeds = [...new Set(legs.map((leg) => leg.feed))];
   const venues = [...new Set(legs.map((leg) => leg.venue))].sort();
   const [size, left, top] = [14, 96, 54];
-  const [width, height] = [left + feeds.length * size, top + venues.length * size + 4];
+  const [width, height] = [left + feeds.length * size + 28, top + venues.length * size + 4];
   const least = new Map();
   for (const leg of legs) {
     const key = `${leg.feed} ${leg.venue}`;
