@@ -79,7 +79,7 @@ def leg_reports(markets: Markets, memory: Memory, rules: Rules) -> Sequence[LegR
             bias_bps=float(memory.legs.bias[row, column] * _BPS),
             venue_offset_bps=float(offset[row, column] * _BPS),
             noise_bps=float(noise[row, column] * _BPS),
-            lag_share=float(-known.lag[row, column]),
+            lag_share=float(abs(known.lag[row, column])),
             hidden_quote=hidden.get(leg.venue) if leg.quote == "USD" else None,
             taught_s=float(memory.legs.taught_s[row, column]),
         )
