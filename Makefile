@@ -38,7 +38,7 @@ check: $(VENV)/.core ## Check configuration and dependencies
 test: lint $(VENV)/.dev ## Lint, type-check and run every test
 	@infra/dev/browser.sh > $(VENV)/.browser || true
 	@infra/dev/anvil.sh > $(VENV)/.anvil || true
-	@CHRONO_BROWSER="$$(cat $(VENV)/.browser)" CHRONO_ANVIL="$$(cat $(VENV)/.anvil)" $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@CHRONO_BROWSER="$$(cat $(VENV)/.browser)" CHRONO_ANVIL="$$(cat $(VENV)/.anvil)" $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff check .

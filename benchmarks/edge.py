@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from tests.loopback import Asked, response, serving
 
 INTERVAL_S = 1.0
 FREE_PLAN = "< 10 ms"
+SNAPSHOT = "snapshot.bin"
 
 
 def run(quick: bool = False) -> list[dict[str, object]]:
@@ -61,18 +63,27 @@ def run(quick: bool = False) -> list[dict[str, object]]:
 async def _measure(
     prepared: Prepared, venue_url: str, core_url: str, starts: int, seconds: float
 ) -> list[dict[str, object]]:
-    cold, cycles = [], {}
-    for start in range(starts):
-        began = time.perf_counter()
-        async with _worker(prepared, venue_url, core_url) as worker:
-            await worker.status()
-            cold.append((time.perf_counter() - began) * 1000)
-            if start == starts - 1:
-                cycles = await _cycles_in_workerd(worker, seconds)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bare = [await _cold_start(prepared, venue_url, core_url) for _ in range(starts)]
+        await _cold_start(
+            _with(prepared, folder, f"--python-save-snapshot {_kept(folder)}"), venue_url, core_url
+        )
+        restored = _with(prepared, folder, f"--python-load-snapshot={SNAPSHOT} {_kept(folder)}")
+        quick = [await _cold_start(restored, venue_url, core_url) for _ in range(starts)]
+        snapshot_mib = (folder / SNAPSHOT).stat().st_size / 2**20
+    async with _worker(prepared, venue_url, core_url) as worker:
+        cycles = await _cycles_in_workerd(worker, seconds)
     plain = await _cycles_on_cpython(venue_url, core_url, 5 if seconds < 10 else 30)
     share = "of the two groups, mean"
     return [
-        _row("edge: cold start to the first answer, no snapshot", statistics.median(cold), "ms", None),
+        _row(
+            f"edge: workerd's cold start to the first answer, snapshot of {snapshot_mib:.0f} MiB",
+            statistics.median(quick),
+            "ms",
+            statistics.median(bare),
+            baseline_name="without a snapshot",
+        ),
         _row(f"edge: CPU of a cycle {share}", cycles["cpu_ms"], "ms", plain["cpu_ms"], FREE_PLAN),
         _row(f"edge: wall time of a cycle {share}", cycles["wall_ms"], "ms", plain["wall_ms"]),
         _row("edge: bytes from venues a cycle, both groups", cycles["bytes_in"] / 1024, "KiB", None),
@@ -82,17 +93,49 @@ async def _measure(
 
 
 def _row(
-    name: str, figure: float, unit: str, baseline: float | None, target: str | None = None
+    name: str,
+    figure: float,
+    unit: str,
+    baseline: float | None,
+    target: str | None = None,
+    *,
+    baseline_name: str = "the same station on CPython with httpx",
 ) -> dict[str, object]:
     return {
         "name": name,
         "figure": round(figure, 1),
         "unit": unit,
         "baseline": None if baseline is None else round(baseline, 1),
-        "baseline_name": None if baseline is None else "the same station on CPython with httpx",
+        "baseline_name": None if baseline is None else baseline_name,
         "ratio": None if not baseline else round(baseline / figure, 2),
         "target": target,
     }
+
+
+async def _cold_start(prepared: Prepared, venue_url: str, core_url: str) -> float:
+    """Milliseconds from the start of workerd's process to its first answer."""
+    async with _worker(prepared, venue_url, core_url) as worker:
+        answer = await worker.web.get("/nothing")
+        answered_at = time.time()
+        assert answer.status_code == 404, answer.text
+        return (answered_at - _workerd_of(worker).create_time()) * 1000
+
+
+def _with(prepared: Prepared, folder: Path, arguments: str) -> Prepared:
+    """The same, with more arguments for workerd."""
+    wrapper = folder / f"workerd-{len(arguments)}"
+    wrapper.write_text(f'#!/bin/sh\nexec "{prepared.workerd}" "$@" {arguments}\n', "utf-8")
+    wrapper.chmod(0o755)
+    return replace(prepared, workerd=wrapper)
+
+
+def _kept(folder: Path) -> str:
+    return f"--python-snapshot-dir={folder}"
+
+
+def _workerd_of(worker: Workerd) -> psutil.Process:
+    children = psutil.Process(worker.process.pid).children(recursive=True)
+    return next(child for child in children if "workerd" in child.name())
 
 
 @asynccontextmanager
@@ -114,11 +157,7 @@ async def _cycles_in_workerd(worker: Workerd, seconds: float) -> dict[str, float
     """Means over the cycles of `seconds`, after the first ones."""
     await worker.tick_cron()
     await asyncio.sleep(5 * INTERVAL_S)
-    workerd = next(
-        child
-        for child in psutil.Process(worker.process.pid).children(recursive=True)
-        if "workerd" in child.name()
-    )
+    workerd = _workerd_of(worker)
     before, cycles_before = _cpu_s(workerd), _cycles(await worker.status())
     walls: list[float] = []
     until = time.monotonic() + seconds

@@ -17,6 +17,7 @@ from chrono.errors import ChronoError
 from chrono.feeds import LEGS, Leg
 from core.commands import keys, provider
 from core.commands.arena import arena
+from core.commands.backtest import backtest
 from core.commands.words import (
     DataDir,
     Fault,
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.add_typer(keys.app, name="keys")
 app.add_typer(provider.app, name="provider")
 app.command()(arena)
+app.command()(backtest)
 
 
 class MarketChoice(StrEnum):

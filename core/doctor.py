@@ -16,6 +16,7 @@ from chrono.errors import ChronoError
 from chrono.feeds import FEEDS
 from core.chain.keys import LocalKey
 from core.check import Finding, Outcome
+from core.epoch_check import epoch_findings
 from core.ftso.identities import VotingRoundId
 from core.provide import Connected, Keys, connected, load_keys
 from core.provider.reward_epoch import RewardEpoch
@@ -78,7 +79,10 @@ async def _on_chain(settings: Settings, chain_side: Connected, keys: Keys | None
     await chain_side.reader.catch_up(int(now) - HISTORY_S)
     findings.append(_clock(now, chain_side.reader.head_at))
     present = chain_side.network.round_at(now)
-    findings += _registration(chain_side.reader.reward_epoch_of(VotingRoundId(present)), keys, present)
+    epoch = chain_side.reader.reward_epoch_of(VotingRoundId(present))
+    findings += _registration(epoch, keys, present)
+    if keys is not None:
+        findings += await epoch_findings(settings, chain_side, keys, None if epoch is None else epoch.id, now)
     return findings
 
 

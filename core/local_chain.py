@@ -26,9 +26,12 @@ from chrono.feeds import FEEDS
 from core.chain.account import Account, FeePolicy
 from core.chain.chain import Accounts, EvmChain
 from core.chain.endpoints import EndpointMetrics, Endpoints
-from core.chain.local.deploy import LocalContracts, LocalVoter, OperationFailed
+from core.chain.errors import RpcRefusal
+from core.chain.local.deploy import LocalContracts, LocalVoter
 from core.chain.local.node import NodeFailed, running_anvil
+from core.chain.local.rewards import local_rewards
 from core.chain.reader import Reader
+from core.chain.system import EvmSystem
 from core.ftso.epochs import Network
 from core.ftso.feed_order import Feed
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
@@ -36,9 +39,11 @@ from core.networks import network_of, provider_name
 from core.ports import StoreUnavailable
 from core.provide import careful_timings
 from core.provider.engine import Provider
+from core.provider.epoch_duties import EpochDuties
 from core.provider.loop import live
 from core.provider.metrics import ProviderMetrics
 from core.provider.ports import ChainUnavailable, FeedValues, Ledger
+from core.provider.reward_source import FILE, PublishedRewards
 from core.provider.values import HttpFeedValues
 from core.settings import Settings
 from core.storage.pool import connector
@@ -54,6 +59,7 @@ BLOCK_S: Final = 1
 DEPLOYMENT_S: Final = 600
 PREPARED_ROUNDS: Final = 3
 """How many rounds before a reward epoch its registration opens."""
+REWARDS_FOLDER: Final = "local-rewards"
 READY_FILE: Final = "local-chain.ready"
 
 log = structlog.get_logger()
@@ -81,12 +87,14 @@ def write_our_keys(folder: Path) -> Mapping[str, str]:
     """Our keys as files that only we can read; the settings that name them."""
     folder.mkdir(parents=True, exist_ok=True)
     named = {}
-    for role, key in zip(("signing_policy", "submit", "submit_signatures"), OURS.secrets(), strict=True):
+    roles = ("signing_policy", "submit", "submit_signatures", "claim")
+    for role, key in zip(roles, OURS.secrets(), strict=True):
         path = folder / f"local-{role}.key"
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(key.hex() + "\n")
         named[f"CHRONO_{role.upper()}_KEY_FILE"] = str(path)
-    return {**named, "CHRONO_SUBMIT_ADDRESS": OURS.submit.address.text}
+    rewards = str((folder.parent / REWARDS_FOLDER).absolute())
+    return {**named, "CHRONO_SUBMIT_ADDRESS": OURS.submit.address.text, "CHRONO_REWARDS_URL": rewards}
 
 
 async def run_local_chain(settings: Settings, port: int, stop: asyncio.Event) -> None:
@@ -106,13 +114,22 @@ async def run_local_chain(settings: Settings, port: int, stop: asyncio.Event) ->
         present = network.round_at(time.time())
         number = network.expected_reward_epoch_of(present)
         await _begin(contracts, network, number, VotingRoundId(present))
+        await contracts.turn_over_by_itself(
+            network,
+            preparation_s=PREPARED_ROUNDS * network.voting_epoch_s,
+            registration_s=network.voting_epoch_s,
+            uptime_s=network.voting_epoch_s // 2,
+        )
         await endpoints.ask("anvil_setTime", int(time.time()))
         contracts.mines = False
         ready.touch()
         log.info("local_chain_ready", port=port, first_round=present)
         async with asyncio.TaskGroup() as group:
             world = _World(settings, network, endpoints, addresses, stop)
-            tasks = [group.create_task(_reward_epochs(contracts, network, number, stop))]
+            tasks = [
+                group.create_task(_daemon(contracts, stop)),
+                group.create_task(_rewards(settings.data_dir / REWARDS_FOLDER, network, number, stop)),
+            ]
             tasks += [group.create_task(_neighbour(world, voter)) for voter in NEIGHBOURS]
             await stop.wait()
             for task in tasks:
@@ -122,6 +139,7 @@ async def run_local_chain(settings: Settings, port: int, stop: asyncio.Event) ->
 async def _begin(
     contracts: LocalContracts, network: Network, number: RewardEpochId, first_round: VotingRoundId
 ) -> None:
+    """The first reward epoch, with everybody registered; all later ones are up to the voters."""
     feeds = [Feed(feed.id, feed.decimals) for feed in FEEDS]
     await contracts.prepare_reward_epoch(number, feeds)
     for voter in (OURS, *NEIGHBOURS):
@@ -129,20 +147,26 @@ async def _begin(
     await contracts.initialize_reward_epoch(number, first_round)
 
 
-async def _reward_epochs(
-    contracts: LocalContracts, network: Network, number: RewardEpochId, stop: asyncio.Event
-) -> None:
-    """Begin one reward epoch after the other, as the daemon does, until stopped."""
+async def _daemon(contracts: LocalContracts, stop: asyncio.Event) -> None:
+    """Turn reward epochs over, as Flare's daemon does in every block, until stopped."""
     while not stop.is_set():
-        number = RewardEpochId(number + 1)
-        first = network.expected_first_round_of(number)
-        opens = network.start_of(VotingRoundId(first - PREPARED_ROUNDS))
-        await asyncio.sleep(max(0.0, opens - time.time()))
         try:
-            await _begin(contracts, network, number, first)
-            log.info("reward_epoch_prepared", reward_epoch=number, first_round=first)
-        except (OperationFailed, ChainUnavailable) as error:
-            log.error("reward_epoch_not_prepared", reward_epoch=number, detail=str(error))
+            await contracts.daemonize()
+        except (RpcRefusal, ChainUnavailable) as error:
+            log.error("daemon_call_failed", detail=str(error))
+        await asyncio.sleep(BLOCK_S)
+
+
+async def _rewards(folder: Path, network: Network, number: RewardEpochId, stop: asyncio.Event) -> None:
+    """Publish the rewards of each reward epoch when it is over, until stopped."""
+    while not stop.is_set():
+        over_at = network.start_of(network.expected_first_round_of(RewardEpochId(number + 1)))
+        await asyncio.sleep(max(0.0, over_at - time.time()))
+        place = folder / f"{number}"
+        place.mkdir(parents=True, exist_ok=True)
+        place.joinpath(FILE).write_bytes(local_rewards(number, (OURS, *NEIGHBOURS), network).encode())
+        log.info("local_rewards_published", reward_epoch=number)
+        number = RewardEpochId(number + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +195,18 @@ async def _neighbour(world: _World, voter: LocalVoter) -> None:
         reader = Reader(endpoints, world.addresses)
         by_role = Accounts(accounts[1], accounts[2], accounts[0])
         chain = EvmChain(endpoints, reader, by_role, world.addresses)
+        claims = Account(voter.identity, endpoints, network.chain_id, fees)
+        system = EvmSystem(endpoints, reader, world.addresses, accounts[0], claims)
+
+        def duties(ledger: Ledger) -> EpochDuties:
+            return EpochDuties(
+                network=network,
+                signer=voter.signing_policy,
+                system=system,
+                ledger=ledger,
+                metrics=metrics,
+                rewards=PublishedRewards(str(settings.data_dir / REWARDS_FOLDER), client),
+            )
 
         def make(ledger: Ledger) -> Provider:
             return Provider(
@@ -190,6 +226,7 @@ async def _neighbour(world: _World, voter: LocalVoter) -> None:
             provider=provider_name(network, voter.submit.address),
             holder="local chain",
             make=make,
+            duties=duties,
             clock=time.time,
             metrics=metrics,
             stop=world.stop,

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import httpx
 import structlog
@@ -26,18 +27,22 @@ from core.chain.chain import Accounts, EvmChain
 from core.chain.contracts import contract_addresses
 from core.chain.endpoints import EndpointMetrics, Endpoints
 from core.chain.errors import RpcRefusal
-from core.chain.keys import LocalKey, load_key
+from core.chain.keys import LocalKey, TransactionSigner, load_key
 from core.chain.reader import Reader
+from core.chain.system import EvmSystem
+from core.ftso.duties import Duty
 from core.ftso.epochs import Network
 from core.ftso.identities import Address
 from core.ftso.timings import Timings
 from core.networks import network_of, provider_name
 from core.provider.answers import ProtocolAnswers
-from core.provider.dry import DryChain
+from core.provider.dry import DryChain, DrySystem
 from core.provider.engine import Provider
+from core.provider.epoch_duties import EpochDuties
 from core.provider.loop import STANDBY_S, live
 from core.provider.metrics import ProviderMetrics
 from core.provider.ports import ChainUnavailable, Ledger
+from core.provider.reward_source import PublishedRewards
 from core.provider.values import HttpFeedValues
 from core.settings import Settings
 from core.storage.migrate import migrate
@@ -47,6 +52,9 @@ from core.storage.provider import PostgresLedgers
 GWEI = 10**9
 COMMIT_MARGIN = 3 / 90
 """A commit is not begun in the last share of its voting epoch: it would not get into a block in time."""
+
+_PAID_DUTIES: Final = frozenset({Duty.SIGN_REWARDS, Duty.CLAIM})
+"""What needs the published rewards."""
 
 log = structlog.get_logger()
 
@@ -111,16 +119,35 @@ async def connected(settings: Settings, registry: CollectorRegistry) -> AsyncIte
 
 
 async def run_provider(settings: Settings, stop: asyncio.Event, *, dry_run: bool) -> None:
-    """Commit, reveal, sign and finalize until `stop` is set; with `dry_run`, send nothing."""
+    """Do rounds and the duties of reward epochs until `stop` is set; with `dry_run`, send nothing."""
     keys, registry = load_keys(settings), CollectorRegistry()
     ledgers, metrics = PostgresLedgers(connector(await _database(settings))), ProviderMetrics(registry)
     if settings.provider_metrics_port:
         start_http_server(settings.provider_metrics_port, settings.host, registry)
-    async with _reachable(settings, registry, stop) as chain_side, _values_client(settings) as client:
+    async with (
+        _reachable(settings, registry, stop) as chain_side,
+        _values_client(settings) as client,
+        httpx.AsyncClient(trust_env=False) as web,
+    ):
         if chain_side is None:
             return
-        chain = _chain(settings, chain_side, keys)
+        accounts = _accounts(settings, chain_side, keys)
+        chain = EvmChain(chain_side.endpoints, chain_side.reader, accounts, chain_side.contracts)
+        system = system_of(settings, chain_side, accounts.finalizer)
         values = HttpFeedValues(client)
+
+        def duties(ledger: Ledger) -> EpochDuties:
+            place = settings.rewards_url
+            return EpochDuties(
+                network=chain_side.network,
+                signer=keys.signing_policy,
+                system=DrySystem(system) if dry_run else system,
+                ledger=ledger,
+                metrics=metrics,
+                rewards=None if place is None else PublishedRewards(place, web),
+                recipient=claim_recipient(settings),
+                does=system.duties() - (_PAID_DUTIES if place is None else set()),
+            )
 
         def make(ledger: Ledger) -> Provider:
             return Provider(
@@ -140,6 +167,7 @@ async def run_provider(settings: Settings, stop: asyncio.Event, *, dry_run: bool
             provider=provider_name(chain_side.network, keys.submit.address, dry_run=dry_run),
             holder=_holder(),
             make=make,
+            duties=duties,
             clock=time.time,
             metrics=metrics,
             stop=stop,
@@ -158,7 +186,12 @@ async def serve_protocol(settings: Settings, stop: asyncio.Event) -> None:
             answers = ProtocolAnswers(
                 network=chain_side.network,
                 submit_address=keys.submit.address,
-                chain=_chain(settings, chain_side, keys),
+                chain=EvmChain(
+                    chain_side.endpoints,
+                    chain_side.reader,
+                    _accounts(settings, chain_side, keys),
+                    chain_side.contracts,
+                ),
                 ledger=ledger,
                 values=HttpFeedValues(client),
                 entropy=secrets.token_bytes,
@@ -193,18 +226,36 @@ async def _reachable(
     yield None
 
 
-def _chain(settings: Settings, chain_side: Connected, keys: Keys) -> EvmChain:
+def _accounts(settings: Settings, chain_side: Connected, keys: Keys) -> Accounts:
+    return Accounts(
+        account_of(settings, chain_side, keys.submit),
+        account_of(settings, chain_side, keys.submit_signatures),
+        account_of(settings, chain_side, keys.signing_policy),
+    )
+
+
+def account_of(settings: Settings, chain_side: Connected, key: TransactionSigner) -> Account:
+    """The account of a key, with the fees that are configured."""
     fees = FeePolicy(
         tip_wei=settings.tip_gwei * GWEI,
         ceiling_wei=settings.fee_ceiling_gwei * GWEI,
         patience_s=max(2.0, chain_side.network.voting_epoch_s * 4 / 90),
     )
-    submit, submit_signatures, finalizer = (
-        Account(key, chain_side.endpoints, chain_side.network.chain_id, fees)
-        for key in (keys.submit, keys.submit_signatures, keys.signing_policy)
-    )
-    accounts = Accounts(submit, submit_signatures, finalizer)
-    return EvmChain(chain_side.endpoints, chain_side.reader, accounts, chain_side.contracts)
+    return Account(key, chain_side.endpoints, chain_side.network.chain_id, fees)
+
+
+def system_of(settings: Settings, chain_side: Connected, account: Account) -> EvmSystem:
+    """The contracts of reward epochs; `account` pays for all but claims. Raises BadKey."""
+    path = settings.claim_key_file
+    claims = None
+    if path is not None:
+        claims = account_of(settings, chain_side, load_key(path, settings.key_password_file))
+    return EvmSystem(chain_side.endpoints, chain_side.reader, chain_side.contracts, account, claims)
+
+
+def claim_recipient(settings: Settings) -> Address | None:
+    """Whom rewards are paid to, if somebody else than the identity."""
+    return None if settings.claim_recipient is None else Address.of(settings.claim_recipient)
 
 
 async def _database(settings: Settings) -> str:

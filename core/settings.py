@@ -80,6 +80,16 @@ class Settings(BaseSettings):
     submit_signatures_key_file: Path | None = Field(None, description="key of the submitSignatures address")
     signing_policy_key_file: Path | None = Field(None, description="key of the signing policy address")
     key_password_file: Path | None = Field(None, description="password of keystores; none: keys are plain")
+    claim_key_file: Path | None = Field(
+        None,
+        description="key that claims rewards: the identity's or its executor's; none: nothing is claimed",
+    )
+    claim_recipient: str | None = Field(
+        None, pattern="^0x[0-9a-fA-F]{40}$", description="whom rewards are paid to; none: the identity"
+    )
+    rewards_url: str | None = Field(
+        None, description="web address or folder of the published rewards; none: rewards are not signed"
+    )
     history_from_block: int = Field(
         0, ge=0, description="block before the last two reward epochs' offers and registrations"
     )

@@ -168,6 +168,7 @@ def _local_settings(settings: Settings) -> Settings:
         update={
             "local_first_round_at": began,
             "submit_address": chosen.pop("submit_address"),
+            "rewards_url": chosen.pop("rewards_url"),
             **{name: Path(value) for name, value in chosen.items()},
         }
     )

@@ -41,8 +41,8 @@ class BoardMetrics:
         )
         self.dropped = Gauge(
             "chrono_collector_ticks_dropped",
-            "Ticks dropped by the collector's spool since its start",
-            ["collector"],
+            "Ticks dropped since its start by the part of a collector that asks these venues",
+            ["collector", "venues"],
             registry=registry,
         )
 
@@ -58,7 +58,8 @@ class Board:
     def post(self, key_id: bytes, reports: Sequence[VenueReport], ticks_dropped: int, at: float) -> None:
         """Take over a collector's reports."""
         collector = key_id.hex()
-        self._metrics.dropped.labels(collector).set(ticks_dropped)
+        venues = "+".join(sorted(report.venue for report in reports))
+        self._metrics.dropped.labels(collector, venues).set(ticks_dropped)
         for report in reports:
             heard = HeardReport(report, collector, at)
             before = self._reports.get((collector, report.venue))

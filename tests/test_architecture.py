@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "chrono",
         "core.aggregation",
         "core.columns",
+        "core.net",
         "core.ports",
         "core.storage",
         "core.ftso",
@@ -101,6 +102,8 @@ ROOTS = (
     "core.simulation",
     "core.provide",
     "core.doctor",
+    "core.claim",
+    "core.epoch_check",
     "core.local_chain",
 )
 

@@ -38,12 +38,17 @@ class FeePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A transaction to be. `key` tells wishes apart."""
+    """A transaction to be. `key` tells wishes apart.
+
+    One that the chain took and reverted is fulfilled too, unless `must_succeed`: then wishing it again sends
+    it again.
+    """
 
     key: Hashable
     to: Address
     data: bytes
     gas: int
+    must_succeed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,13 @@ class Account:
     async def _in_a_block(self, sent: _Sent) -> bool:
         if sent.hash is None:
             return False
-        return await self._endpoints.ask("eth_getTransactionReceipt", sent.hash) is not None
+        receipt = await self._endpoints.ask("eth_getTransactionReceipt", sent.hash)
+        if receipt is None:
+            return False
+        reverted = int(receipt["status"], 16) == 0
+        if reverted:
+            log.warning("transaction_reverted", key=str(sent.wish.key), hash=sent.hash)
+        return not (reverted and sent.wish.must_succeed)
 
     async def _place(self, wish: Wish, count: int, at: float) -> _Sent:
         """The nonce and first price of a new wish."""

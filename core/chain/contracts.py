@@ -22,23 +22,27 @@ NAMES: Final = (
     "FtsoRewardOffersManager",
     "FtsoFeedPublisher",
 )
+EPOCH_NAMES: Final = ("EntityManager", "VoterPreRegistry", "RewardManager")
+"""Contracts without which rounds still run: a network that lacks one lacks the duties that need it."""
 _NOWHERE: Final = Address(bytes(20))
 
 
 async def contract_addresses(
     endpoints: Endpoints, registry: Address = REGISTRY, names: Sequence[str] = NAMES
 ) -> Mapping[str, Address]:
-    """The present addresses by name. Raises MissingContract, ChainUnavailable or RpcRefusal.
+    """The present addresses by name; of EPOCH_NAMES those that there are.
 
-    Contracts are replaced now and then: ask again every reward epoch.
+    Raises MissingContract, ChainUnavailable or RpcRefusal. Contracts are replaced now and then: ask again
+    every reward epoch.
     """
-    data = selector("getContractAddressesByName(string[])") + encode(["string[]"], [list(names)])
+    asked = [*names, *EPOCH_NAMES]
+    data = selector("getContractAddressesByName(string[])") + encode(["string[]"], [asked])
     (found,) = decode(["address[]"], await call(endpoints, registry, data))
-    addresses = dict(zip(names, map(Address.of, found), strict=True))
-    for name, address in addresses.items():
-        if address == _NOWHERE:
+    addresses = dict(zip(asked, map(Address.of, found), strict=True))
+    for name in names:
+        if addresses[name] == _NOWHERE:
             raise MissingContract(name)
-    return addresses
+    return {name: address for name, address in addresses.items() if address != _NOWHERE}
 
 
 async def call(endpoints: Endpoints, to: Address, data: bytes) -> bytes:

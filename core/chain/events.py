@@ -1,6 +1,7 @@
-"""The events that a provider reads, decoded: signing policies, registrations, offers, relayed results.
+"""The events that a provider reads, decoded: policies, registrations, offers, votes, relayed results.
 
-Knows their signatures as the contracts emit them. A log that cannot be decoded is no event of ours.
+Knows their signatures as the contracts emit them, also as they were before the registries were replaced in
+2026. A log that cannot be decoded is no event of ours.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from chrono.feeds import FeedId
+from core.ftso.duties import Duty
 from core.ftso.errors import FtsoError
 from core.ftso.feed_order import Feed
 from core.ftso.hashing import keccak
@@ -72,6 +74,33 @@ class RegistrationOpened:
     reward_epoch: RewardEpochId
 
 
+@dataclass(frozen=True, slots=True)
+class EpochStarted:
+    reward_epoch: RewardEpochId
+
+
+@dataclass(frozen=True, slots=True)
+class VoterPreRegistered:
+    reward_epoch: RewardEpochId
+    voter: Address
+
+
+@dataclass(frozen=True, slots=True)
+class UptimeVoteOpened:
+    reward_epoch: RewardEpochId
+
+
+@dataclass(frozen=True, slots=True)
+class VoteCast:
+    """A voter's signature of the policy, the uptime vote or the rewards; `settled`: weight enough now."""
+
+    reward_epoch: RewardEpochId
+    duty: Duty
+    signer: Address
+    settled: bool
+    content: bytes = b""
+
+
 Event: TypeAlias = (
     PolicyInitialized
     | ResultRelayed
@@ -81,6 +110,10 @@ Event: TypeAlias = (
     | CommunityOffered
     | OffersClosed
     | RegistrationOpened
+    | EpochStarted
+    | VoterPreRegistered
+    | UptimeVoteOpened
+    | VoteCast
 )
 
 
@@ -95,7 +128,7 @@ def _relayed(topics: Sequence[bytes], data: bytes) -> Event:
 
 
 def _registered(topics: Sequence[bytes], data: bytes) -> Event:
-    submit, submit_signatures, *_ = decode(("address", "address", "bytes32", "bytes32", "uint256"), data)
+    submit, submit_signatures = decode(("address", "address"), data)  # what follows differs by release
     return VoterRegistered(
         RewardEpochId(_number(topics[2])),
         _address(topics[1]),
@@ -134,6 +167,33 @@ def _opened(topics: Sequence[bytes], _: bytes) -> Event:
     return RegistrationOpened(RewardEpochId(_number(topics[1])))
 
 
+def _started(topics: Sequence[bytes], _: bytes) -> Event:
+    return EpochStarted(RewardEpochId(_number(topics[1])))
+
+
+def _preregistered(topics: Sequence[bytes], _: bytes) -> Event:
+    return VoterPreRegistered(RewardEpochId(_number(topics[2])), _address(topics[1]))
+
+
+def _uptime_opened(topics: Sequence[bytes], _: bytes) -> Event:
+    return UptimeVoteOpened(RewardEpochId(_number(topics[1])))
+
+
+def _policy_signed(topics: Sequence[bytes], data: bytes) -> Event:
+    _, settled = decode(("uint64", "bool"), data)
+    return VoteCast(RewardEpochId(_number(topics[1])), Duty.SIGN_POLICY, _address(topics[2]), settled)
+
+
+def _uptime_signed(topics: Sequence[bytes], data: bytes) -> Event:
+    voted, _, settled = decode(("bytes32", "uint64", "bool"), data)
+    return VoteCast(RewardEpochId(_number(topics[1])), Duty.SIGN_UPTIME, _address(topics[2]), settled, voted)
+
+
+def _rewards_signed(topics: Sequence[bytes], data: bytes) -> Event:
+    voted, _, _, settled = decode(("bytes32", "(uint256,uint256)[]", "uint64", "bool"), data)
+    return VoteCast(RewardEpochId(_number(topics[1])), Duty.SIGN_REWARDS, _address(topics[2]), settled, voted)
+
+
 def _number(topic: bytes) -> int:
     return int.from_bytes(topic, "big")
 
@@ -158,10 +218,23 @@ _DECODERS: Final[Mapping[bytes, tuple[str, _Decoder]]] = {
             _registered,
         ),
         (
+            "VoterRegistry",
+            "VoterRegistered(address,uint32,address,address,address,(bytes32,bytes32),uint256,"
+            "(uint8,bytes32,bytes32))",
+            _registered,
+        ),
+        (
             "FlareSystemsCalculator",
             "VoterRegistrationInfo(address,uint24,address,uint16,uint256,uint256,bytes20[],uint256[])",
             _informed,
         ),
+        (
+            "FlareSystemsCalculator",
+            "VoterRegistrationInfo(address,uint32,address,uint16,uint256,uint256,bytes20[],uint256[])",
+            _informed,
+        ),
+        ("VoterPreRegistry", "VoterPreRegistered(address,uint32)", _preregistered),
+        ("VoterPreRegistry", "VoterPreRegistered(address,uint256)", _preregistered),
         (
             "FtsoRewardOffersManager",
             "InflationRewardsOffered(uint24,bytes,bytes,uint256,uint16,uint24,bytes,uint16)",
@@ -173,7 +246,24 @@ _DECODERS: Final[Mapping[bytes, tuple[str, _Decoder]]] = {
             _community,
         ),
         ("FlareSystemsManager", "RandomAcquisitionStarted(uint24,uint64)", _closed),
+        ("FlareSystemsManager", "RewardEpochStarted(uint24,uint32,uint64)", _started),
         ("FlareSystemsManager", "VotePowerBlockSelected(uint24,uint64,uint64)", _opened),
+        (
+            "FlareSystemsManager",
+            "SigningPolicySigned(uint24,address,address,uint64,bool)",
+            _policy_signed,
+        ),
+        ("FlareSystemsManager", "SignUptimeVoteEnabled(uint24,uint64)", _uptime_opened),
+        (
+            "FlareSystemsManager",
+            "UptimeVoteSigned(uint24,address,address,bytes32,uint64,bool)",
+            _uptime_signed,
+        ),
+        (
+            "FlareSystemsManager",
+            "RewardsSigned(uint24,address,address,bytes32,(uint256,uint256)[],uint64,bool)",
+            _rewards_signed,
+        ),
     )
 }
 CONTRACTS: Final = tuple(sorted({contract for contract, _ in _DECODERS.values()}))

@@ -6,7 +6,7 @@ that were made before offers closed. A reorganisation takes events back by block
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from core.chain.events import (
@@ -19,12 +19,14 @@ from core.chain.events import (
     VoterInformed,
     VoterRegistered,
 )
+from core.chain.facts import facts_of
+from core.ftso.duties import EpochFacts
 from core.ftso.feed_order import CommunityOffer, Feed, canonical_feed_order
 from core.ftso.identities import FTSO_PROTOCOL, Address, RewardEpochId, VotingRoundId
 from core.ftso.protocol_message import ProtocolMessage
 from core.provider.reward_epoch import Registration, RewardEpoch, in_policy_order
 
-EPOCHS_KEPT = 4
+EPOCHS_KEPT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class History:
         self._events: list[Placed] = []
         self._results: dict[VotingRoundId, tuple[int, ProtocolMessage]] = {}
         self._epochs: dict[RewardEpochId, RewardEpoch] = {}
+        self._facts: dict[RewardEpochId, EpochFacts] = {}
         self._stale = False
 
     def add(self, events: Iterable[Placed]) -> None:
@@ -81,9 +84,15 @@ class History:
         holding = [epoch for epoch in self._known().values() if epoch.policy.first_round <= voting_round]
         return max(holding, key=lambda epoch: epoch.id, default=None)
 
+    def facts(self) -> Mapping[RewardEpochId, EpochFacts]:
+        """What else the chain shows of the last reward epochs."""
+        self._known()
+        return self._facts
+
     def _known(self) -> dict[RewardEpochId, RewardEpoch]:
         if self._stale:
             self._epochs = _epochs(self._events)
+            self._facts = facts_of(placed.event for placed in _in_order(self._events))
             oldest = max(self._epochs, default=0) - EPOCHS_KEPT
             self._events = [placed for placed in self._events if _epoch_of(placed.event) > oldest]
             self._stale = False
@@ -101,11 +110,15 @@ def _epoch_of(event: Event) -> int:
 def _epochs(events: Iterable[Placed]) -> dict[RewardEpochId, RewardEpoch]:
     """All reward epochs whose policy, registrations and offers are there."""
     gathered: dict[RewardEpochId, _Gathered] = {}
-    for placed in sorted(events, key=lambda placed: (placed.block, placed.index)):
+    for placed in _in_order(events):
         number = RewardEpochId(_epoch_of(placed.event))
         gathered.setdefault(number, _Gathered()).take(placed.event)
     made = {number: parts.epoch() for number, parts in gathered.items()}
     return {number: epoch for number, epoch in made.items() if epoch is not None}
+
+
+def _in_order(events: Iterable[Placed]) -> list[Placed]:
+    return sorted(events, key=lambda placed: (placed.block, placed.index))
 
 
 class _Gathered:
@@ -114,6 +127,7 @@ class _Gathered:
     def __init__(self) -> None:
         self._policy: PolicyInitialized | None = None
         self._by_voter: dict[Address, Registration] = {}
+        self._weights: dict[Address, int] = {}
         self._inflation: list[Feed] = []
         self._community: list[CommunityOffer] = []
         self._closed = False
@@ -126,9 +140,8 @@ class _Gathered:
                 self._by_voter[event.voter] = Registration(
                     event.voter, event.signing_policy, event.submit, event.submit_signatures, 0
                 )
-            case VoterInformed() if event.voter in self._by_voter:
-                known = self._by_voter[event.voter]
-                self._by_voter[event.voter] = replace(known, capped_weight=event.capped_weight)
+            case VoterInformed():  # stands before the registration that it belongs to
+                self._weights[event.voter] = event.capped_weight
             case InflationOffered() if not self._closed:
                 self._inflation += event.feeds
             case CommunityOffered() if not self._closed:
@@ -142,5 +155,8 @@ class _Gathered:
         if self._policy is None:
             return None
         feeds = canonical_feed_order(self._inflation, self._community)
-        by_signer = {each.signing_policy: each for each in self._by_voter.values()}
+        by_signer = {
+            each.signing_policy: replace(each, capped_weight=self._weights.get(each.voter, 0))
+            for each in self._by_voter.values()
+        }
         return in_policy_order(self._policy.policy, by_signer, feeds) if feeds else None

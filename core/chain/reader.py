@@ -17,6 +17,7 @@ from core.chain.blocks import Block, BlockIndex
 from core.chain.endpoints import Endpoints
 from core.chain.events import CONTRACTS, event_of
 from core.chain.history import History, Placed
+from core.ftso.duties import EpochFacts
 from core.ftso.errors import MalformedMessage
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
 from core.ftso.payload import decode_messages, selector
@@ -47,7 +48,7 @@ class Reader:
     ) -> None:
         self._endpoints, self._log_blocks = endpoints, log_blocks
         self._submission = contracts["Submission"].text
-        self._names = {contracts[name].text: name for name in CONTRACTS}
+        self._names = {contracts[name].text: name for name in CONTRACTS if name in contracts}
         self._index, self._history = BlockIndex(), History()
         self._history_from = history_from
         self._logs_next = history_from
@@ -86,6 +87,10 @@ class Reader:
     def newest_reward_epoch(self) -> RewardEpochId | None:
         """See View."""
         return self._history.newest_reward_epoch()
+
+    def facts(self) -> Mapping[RewardEpochId, EpochFacts]:
+        """See View."""
+        return self._history.facts()
 
     async def catch_up(self, since: int) -> None:
         """Read what is new, back to the time `since` at least. Raises ChainUnavailable or RpcRefusal."""

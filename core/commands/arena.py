@@ -66,7 +66,7 @@ def arena(
     from core.forge.engines import DaskEngine, Engine, LocalEngine
     from core.forge.recordings import read_recording
 
-    wishes = Wishes(seed, _words(feeds), rounds, quick, _words(entrants))
+    wishes = Wishes(seed, words(feeds), rounds, quick, words(entrants))
     recording = None if data == SIMULATED else read_recording(Path(data))
     plan = plan_simulated(wishes) if recording is None else plan_recorded(wishes, data, recording)
     if leave_out is not None:
@@ -78,10 +78,11 @@ def arena(
         chosen: Engine = DaskEngine(cluster)
     else:
         chosen = LocalEngine(workers or os.cpu_count() or 1)
-    _show_arena(plan, _played(plan, chosen, resume), json_file, plots)
+    show_arena(plan, _played(plan, chosen, resume), json_file, plots)
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
+    """The words of an option that takes several by comma."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
@@ -103,15 +104,14 @@ def _played(plan: Plan, engine: Any, resume: Path | None) -> list[Result]:
     return [Result.from_bytes(kept.played[segment.index]) for segment in plan.segments]
 
 
-def _show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, plots: Path | None) -> None:
+def show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, plots: Path | None) -> None:
+    """Print a run's table; write its rows and draw its plots where that is asked for."""
     from core.forge.rows import ALL, crowd_rows, entrant_rows
 
     rows, crowd = entrant_rows(plan, results), crowd_rows(plan, results)
     if json_file is not None:
         write_rows(json_file, [*rows, *crowd])
-    table = _table(
-        "estimator", "primary", "secondary", "0.5 %", "reward/weight", "95 %", "median ppm", "rank"
-    )
+    table = _table("estimator", "primary", "second.", "0.5 %", "reward", "95 %", "ppm", "rank")
     whole = [row for row in rows if row["feed"] == ALL]
     for row in sorted(whole, key=lambda row: -row["reward_per_weight"]):
         low, high = row["reward_per_weight_ci"]
@@ -121,13 +121,14 @@ def _show_arena(plan: Plan, results: Sequence[Result], json_file: Path | None, p
     rewards = sorted(row["reward_per_weight"] for row in crowd if row["feed"] == ALL)
     hits = sorted(row["primary_hit_rate"] for row in crowd if row["feed"] == ALL)
     place = len(rewards) * 3 // 4
-    out.print(
+    told = (
         f"\n{len(rewards)} opponents among themselves: three in four hit the primary band in at most "
-        f"{hits[place]:.1%} and earn at most {rewards[place]:.3f}.\nplan {plan.digest}, seed {plan.seed}, "
-        f"{rows[0]['n_rounds']} rounds of {len(plan.feeds)} feeds; rank is among the opponents, 1 is best.",
-        highlight=False,
-        soft_wrap=True,
+        f"{hits[place]:.1%} and earn at most {rewards[place]:.3f}.",
+        "Reward is for each unit of weight; ppm is the median distance to the round's median; rank is among "
+        "the opponents, 1 is best.",
+        f"Plan {plan.digest}, seed {plan.seed}, {rows[0]['n_rounds']} rounds of {len(plan.feeds)} feeds.",
     )
+    out.print("\n".join(told), highlight=False, soft_wrap=True)
     if plots is not None:
         from core.forge.plots import draw_plots
 
@@ -140,18 +141,22 @@ def _show_hidden(plan: Plan, name: str, recording: Recording | None, json_file: 
     from core.forge.hidden_markets import compare_recorded, compare_simulated
 
     parts = compare_simulated(plan, name) if recording is None else compare_recorded(plan, name, recording)
-    rows = hidden_rows(plan.entrants, list(parts))
+    rows = hidden_rows(plan.entrants, plan.feeds, list(parts))
     if json_file is not None:
         write_rows(json_file, rows)
-    table = _table(
-        "estimator", "feed", "moments", "calm 5 bps", "calm 50", "all 5 bps", "all 50", "worst day"
-    )
+    table = _table("estimator", "feed", "n", "calm 5", "calm 50", "all 5", "all 50", "worst day")
     for row in sorted(rows, key=lambda row: (row["feed"], -row["all_within_5_bps"])):
         shares = [row[f"{part}_within_{near}_bps"] for part in ("calm", "all") for near in (5, 50)]
         told = ["-" if share is None else f"{share:.1%}" for share in shares]
         worst = f"{row['worst_day_points']:+.1f}" if "worst_day_points" in row else "-"
         table.add_row(row["estimator"], row["feed"], str(row["all_moments"]), *told, worst)
     out.print(table)
+    out.print(
+        "\nShares of moments within 5 and 50 bps of the hidden price, calm and all; worst day: points above "
+        "the plain median's share within 5 bps on the worst day.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -22,10 +22,11 @@ from core.forge.candle_tape import rounds_of, rounds_tape, spans
 from core.forge.entrants import ENTRANTS, UnknownEntrant
 from core.forge.match import Crowd, Played, entrants_schedule, play, play_crowd
 from core.forge.population import PROVIDERS, draw_population
-from core.forge.recordings import Recording
-from core.forge.sampling import committed
+from core.forge.recordings import QuoteHistory, Recording
+from core.forge.sampling import committed, venue_prices
 from core.forge.synthetic import REGIMES, simulate
 from core.forge.tape import Tape
+from core.forge.tick_tape import history_tape, rounds_in
 
 SIMULATED: Final = "simulated"
 QUICK_FEEDS: Final = ("BTC", "ETH", "XRP", "SOL", "DOGE", "FLR", "SHIB", "HNT", "USDT", "USDC")
@@ -76,10 +77,12 @@ class Plan:
 class Result:
     """A played segment: E entrants and P providers over R counted rounds and the F scored feeds.
 
-    Entrants' arrays are [E, R, F] (crowd_reward [E, G, F, P]), the crowd's own [R, F, P].
+    Entrants' arrays are [E, R, F] (crowd_reward [E, G, F, P]), the crowd's own [R, F, P];
+    venue_distance_ppm [V, R, F] is how far each venue was from the crowd's median, signed.
     """
 
     regime: tuple[str, ...]
+    venues: tuple[str, ...]
     volatility_ppm: Floats
     primary: NDArray[np.bool_]
     secondary: NDArray[np.bool_]
@@ -94,6 +97,7 @@ class Result:
     alone_half_percent: NDArray[np.bool_]
     alone_reward: NDArray[np.float32]
     alone_distance_ppm: NDArray[np.float32]
+    venue_distance_ppm: Floats
 
     def to_bytes(self) -> bytes:
         """The arrays, compressed."""
@@ -107,8 +111,8 @@ class Result:
         """What `to_bytes` wrote."""
         with np.load(io.BytesIO(raw), allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
-        regime = tuple(map(str, arrays.pop("regime")))
-        return cls(regime=regime, **arrays)
+        regime, venues = (tuple(map(str, arrays.pop(name))) for name in ("regime", "venues"))
+        return cls(regime=regime, venues=venues, **arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +142,24 @@ def plan_recorded(wishes: Wishes, market: str, recording: Recording) -> Plan:
 
     Raises BadPlan also for a recording that is too short.
     """
-    names = tuple(feed.name for feed in recording.feeds)
+    stretches = [rounds_of(recording, span) for span in spans(recording)]
+    return _plan_stretches(wishes, market, recording.feeds, stretches)
+
+
+def plan_backtest(wishes: Wishes, market: str, history: QuoteHistory) -> Plan:
+    """The plan of a run on Chrono's own quotes; raises like `plan_recorded`."""
+    return _plan_stretches(wishes, market, history.feeds, [rounds_in(history)])
+
+
+def _plan_stretches(
+    wishes: Wishes, market: str, table: Sequence[Feed], stretches: Sequence[tuple[int, int]]
+) -> Plan:
+    names = tuple(feed.name for feed in table)
     feeds = _feeds(wishes, names, names)
     length, count = _cut(wishes)
     starts = [
         first
-        for span in spans(recording)
-        for begin, end in [rounds_of(recording, span)]
+        for begin, end in stretches
         for first in range(begin, end - length - WARM_UP + 1, length + WARM_UP)
     ]
     if not starts:
@@ -176,13 +191,15 @@ def _cut(wishes: Wishes) -> tuple[int, int]:
     return length, -(-total // length)
 
 
-def play_segment(plan: Plan, segment: Segment, recording: Recording | None = None) -> Result:
+def play_segment(plan: Plan, segment: Segment, recording: Recording | QuoteHistory | None = None) -> Result:
     """Play one segment of a plan on a simulated market, or on the recording that the plan was made for."""
     rounds = segment.rounds + plan.warm_up
     if recording is None:
         table = with_coins(plan.feeds)
         regime = REGIMES[segment.regime]
         tape = simulate(table, regime, seed=plan.seed, segment=segment.index, rounds=rounds)
+    elif isinstance(recording, QuoteHistory):
+        tape = history_tape(recording, segment.first_round, rounds)
     else:
         tape = rounds_tape(recording, segment.first_round, rounds)
     return play_tape(plan, tape)
@@ -212,9 +229,12 @@ def _result(tape: Tape, played: Sequence[Played], crowd: Crowd, warm_up: int, fe
 
     alone = crowd.scores
     median = crowd.decided.median[:, feeds].astype(np.float64)
+    venues, prices = venue_prices(tape)
+    scale = 10.0 ** np.array([tape.feeds[feed].decimals for feed in feeds])
     moved = np.abs(np.diff(median, axis=0, prepend=median[:1])) / median * 1e6
     return Result(
         regime=tape.regime[warm_up:],
+        venues=venues,
         volatility_ppm=moved,
         primary=stacked("primary"),
         secondary=stacked("secondary"),
@@ -229,4 +249,5 @@ def _result(tape: Tape, played: Sequence[Played], crowd: Crowd, warm_up: int, fe
         alone_half_percent=alone.half_percent[:, feeds],
         alone_reward=alone.reward[:, feeds].astype(np.float32),
         alone_distance_ppm=alone.distance_ppm[:, feeds].astype(np.float32),
+        venue_distance_ppm=(prices[:, warm_up:, feeds] * scale / median - 1) * 1e6,
     )

@@ -24,6 +24,8 @@ from core.forge.methods import METHODS, NEEDS_PAST, PAST, PAST_STEP_S, Sample, m
 from core.forge.ports import Estimator, EstimatorMaker, Forecast, RoundOutcome
 from core.forge.sampling import COINS, TIER_ONE
 
+_FRESH_S: Final = 45.0
+
 
 class UnknownEntrant(ChronoError):
     """An estimator was asked for by a name that nobody has."""
@@ -57,7 +59,7 @@ class PublishedMethod:
     """A method of `methods`, fed by polls. It states no band. Keeps what a silent venue showed last.
 
     With `at_par` stablecoins count as dollars; else as the median of their markets in dollars, and in USDT
-    at USDT's own median.
+    at USDT's own median; of those not older than _FRESH_S while there are any.
     """
 
     def __init__(self, method: str, feeds: Sequence[Feed], *, at_par: bool = False) -> None:
@@ -87,7 +89,7 @@ class PublishedMethod:
             self._past_at = at
 
     def estimate(self, at: float) -> Forecast:
-        rate = self._rates()[self._quote]
+        rate = self._rates(at)[self._quote]
         past = (
             np.stack([self._spread_out(row * rate) for row in self._past], axis=1)
             if len(self._past)
@@ -113,12 +115,15 @@ class PublishedMethod:
     def learn(self, outcome: RoundOutcome, at: float) -> None:
         """Nothing: published methods do not learn."""
 
-    def _rates(self) -> Floats:
+    def _rates(self, at: float) -> Floats:
         rates = np.ones(len(COINS) + 1)
+        fresh = np.where(at - self._told <= _FRESH_S, self._mid, np.nan)
         if not self._at_par:
             for place, (direct, by_usdt) in enumerate(zip(self._direct, self._by_usdt, strict=True)):
-                prices = np.concatenate((self._mid[direct], self._mid[by_usdt] * rates[1]))
-                price = middle(prices[None])[0] if len(prices) else np.nan
+                legs = np.array([*direct, *by_usdt], np.intp)
+                to_dollars = np.array([1.0] * len(direct) + [rates[1]] * len(by_usdt))
+                known = fresh[legs] if not np.isnan(fresh[legs]).all() else self._mid[legs]
+                price = middle((known * to_dollars)[None])[0] if len(legs) else np.nan
                 rates[place + 1] = 1.0 if np.isnan(price) else price
         return rates
 

@@ -69,7 +69,7 @@ def compare(tape: Tape, name: str, makers: Sequence[EstimatorMaker], seed: int) 
 
 
 def hidden_rows(
-    entrants: Sequence[str], parts: Sequence[Compared], plain: str = "median"
+    entrants: Sequence[str], feeds: Sequence[str], parts: Sequence[Compared], plain: str = "median"
 ) -> list[dict[str, Any]]:
     """One row an estimator and feed with a hidden price: shares within 5 and 50 bps, calm and all.
 
@@ -79,6 +79,8 @@ def hidden_rows(
     joined = _join(parts)
     base = entrants.index(plain) if plain in entrants else None
     for feed, name in enumerate(joined.feeds):
+        if name not in feeds:
+            continue
         for place, entrant in enumerate(entrants):
             error = np.abs(joined.error_bps[place, :, feed])
             known = np.asarray(~np.isnan(joined.error_bps[:, :, feed]).any(axis=0))

@@ -33,7 +33,7 @@ from core.forge.tape import COMMIT_S, EPOCH_S, LEARN_S, Schedule, Tape, polls
 
 POLL_S: Final = 1.5
 POLL_LATENCY_S: Final = 0.3
-_SPARSE_S: Final = 3.0
+_SPARSE_S: Final = 5.0
 _DENSE_S: Final = 18.0
 _COARSE_S: Final = 15.0
 """Entrants are polled every POLL_S in the last _DENSE_S before a commit and every _SPARSE_S elsewhere; on a

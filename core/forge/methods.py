@@ -9,11 +9,11 @@ niftyleague     last prices, 1.5 interquartile ranges, weights of tier and age, 
 jefriz29        mids younger than 15 s within 2 % of their median, or an older average: whichever is nearer to
                 the example's value
 pyth            three votes a venue (price, price -+ its confidence), the median vote
-brti            CME CF real-time index: the mid price-volume curve of one joint book, weighted to the top
-brr             CME CF reference rate: volume-weighted medians of twelve partitions of time, averaged; over two
-                minutes instead of an hour, or it would never be near
+brti            CME CF real-time index: the mid price-volume curve of one joint book, near its top
+brr             CME CF reference rate: volume-weighted medians of twelve partitions of time, averaged; over
+                two minutes instead of an hour, or it would never be near
 coinmetrics     weighted median, half the weight by volume and half by the inverse of the price's variance
-chainlink       median of medians: volume-weighted averages of overlapping sets of venues, by nodes in turn
+chainlink       median of medians: volume-weighted averages of overlapping sets of venues, by nodes
 dia             two minutes of prices a venue without those beyond the interquartile fence, averaged; median
 connect         skip-mev/connect: the median of last prices that are not too old, at least three of them
 median          the plain median of mids that are not older than 45 s
@@ -101,10 +101,11 @@ def pyth(sample: Sample) -> Floats:
 
 
 def brti(sample: Sample) -> Floats:
-    size = np.where(np.isnan(sample.mid), 0.0, np.nan_to_num(sample.volume, nan=1.0) + 1e-9)
+    mid = _cleaned(sample.mid)
+    size = np.where(np.isnan(mid), 0.0, np.nan_to_num(sample.volume, nan=1.0) + 1e-9)
     depth = np.linspace(0.02, 1.0, 12) * 0.5
-    bid = _curve(-sample.mid * (1 - sample.half_spread), size, depth)
-    ask = _curve(sample.mid * (1 + sample.half_spread), size, depth)
+    bid = _curve(-mid * (1 - sample.half_spread), size, depth)
+    ask = _curve(mid * (1 + sample.half_spread), size, depth)
     weight = np.exp(-depth / 0.15)
     return np.asarray(((ask - bid) / 2 * weight).sum(axis=1) / weight.sum())
 
@@ -136,7 +137,7 @@ def chainlink(sample: Sample) -> Floats:
     volume = np.nan_to_num(sample.volume, nan=1.0) + 1e-9
     nodes = []
     for node in range(3):
-        price = sample.past[:, 2 * node]
+        price = _cleaned(sample.past[:, 2 * node])
         sets = [mean_of(price, volume * (legs % 3 != (node + left) % 3)) for left in range(3)]
         nodes.append(middle(np.stack(sets, axis=1)))
     return _else(middle(np.stack(nodes, axis=1)), sample)
@@ -241,6 +242,12 @@ def _young(price: Floats, age_s: Floats, limit_s: float) -> Floats:
     young = np.where(age_s <= limit_s, price, np.nan)
     nothing = np.all(np.isnan(young), axis=1, keepdims=True)
     return np.where(nothing, price, young)
+
+
+def _cleaned(price: Floats) -> Floats:
+    """Prices within 5 % of their median, as CME CF leaves out erroneous books and vendors bad prints."""
+    centre = middle(price)[:, None]
+    return np.where(np.abs(price - centre) <= 0.05 * centre, price, np.nan)
 
 
 def _fenced(values: Floats) -> Floats:

@@ -30,6 +30,7 @@ def draw_plots(folder: Path, plan: Plan, results: Sequence[Result]) -> list[Path
         ("calibration", _calibration),
         ("error-by-volatility", _by_volatility),
         ("reward-by-feed", _by_feed),
+        ("venues", _by_venue),
     ):
         figure = Figure(figsize=(8, 5), layout="constrained")
         FigureCanvasAgg(figure)
@@ -74,9 +75,10 @@ def _by_volatility(axes: Any, plan: Plan, results: Sequence[Result], chosen: Seq
     distance = np.abs(np.concatenate([result.distance_ppm for result in results], axis=1))
     edges = np.unique(np.percentile(moved, np.linspace(0, 100, _BINS + 1)))
     bins = np.clip(np.searchsorted(edges, moved, side="right") - 1, 0, len(edges) - 2)
-    middles = [np.median(moved[bins == each]) for each in range(len(edges) - 1)]
+    filled = np.unique(bins)
+    middles = [np.median(moved[bins == each]) for each in filled]
     for place in chosen:
-        errors = [np.nanmedian(distance[place][bins == each]) for each in range(len(edges) - 1)]
+        errors = [_median(distance[place][bins == each]) for each in filled]
         axes.plot(middles, errors, marker="o", label=plan.entrants[place])
     axes.set(xlabel="move of the median since the round before, ppm", ylabel="median distance, ppm")
     axes.set_xscale("symlog", linthresh=10)
@@ -95,3 +97,40 @@ def _by_feed(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[
     axes.set_xticks(feeds + 0.4, [name.partition("/")[0] for name in plan.feeds], rotation=90)
     axes.set(ylabel="reward for each unit of weight", title="What each feed pays")
     axes.legend(fontsize="small")
+
+
+def _by_venue(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
+    """How far each venue was from the round's median, in feeds' middle distances: whom the median follows."""
+    names = list(dict.fromkeys(name for result in results for name in result.venues))
+    by_feed = np.array([_venue_errors(results, name, len(plan.feeds)) for name in names])
+    middle = np.array([_median(errors) for errors in by_feed.T])
+    relative = {name: _mean(errors / middle) for name, errors in zip(names, by_feed, strict=True)}
+    known = sorted((name for name in names if relative[name] > 0), key=lambda name: -relative[name])
+    axes.barh(known, [relative[name] for name in known], color="tab:blue")
+    live = np.abs(np.concatenate([result.distance_ppm[chosen[0]] for result in results]))
+    own = np.array([_median(errors) for errors in live.T])
+    axes.axvline(_mean(own / middle), color="tab:red", label=plan.entrants[chosen[0]])
+    axes.set(xlabel="distance to the round's median; 1 is the middle venue of each feed")
+    axes.set_title("Attribution: whom the median follows")
+    axes.legend()
+
+
+def _venue_errors(results: Sequence[Result], name: str, feeds: int) -> Any:
+    """The median distance of a venue by feed, NaN where it has no market."""
+    parts = [
+        np.abs(result.venue_distance_ppm[result.venues.index(name)])
+        for result in results
+        if name in result.venues
+    ]
+    joined = np.concatenate(parts)
+    return np.array([_median(joined[:, feed]) for feed in range(feeds)])
+
+
+def _median(values: Any) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _mean(values: Any) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -31,6 +31,26 @@ def committed(tape: Tape, providers: Sequence[Provider], seed: int) -> Floats:
     return values
 
 
+def venue_prices(tape: Tape) -> tuple[tuple[str, ...], Floats]:
+    """The venues, and what each showed of every feed at the commits, [V, R, F] dollars; NaN for nothing.
+
+    Converted by the medians of all stablecoin markets; of several legs of a venue the middle counts.
+    """
+    seen = _Seen(tape)
+    venues = tuple(dict.fromkeys(leg.venue for leg in tape.legs))
+    rows = seen.heard[tape.row(tape.commit_at)]
+    rates = _rates(seen, frozenset(venues), rows)
+    usd = np.stack([rates.get(leg.quote, rates["USD"]) for leg in tape.legs], axis=1)
+    usd *= seen.mid[rows, np.arange(len(tape.legs))]
+    out = np.full((len(venues), len(rows), len(tape.feeds)), np.nan)
+    for place, venue in enumerate(venues):
+        for feed, legs in enumerate(seen.legs):
+            mine = [at for at in legs if tape.legs[at].venue == venue]
+            if mine:
+                out[place, :, feed] = middle(usd[:, mine])
+    return venues, out
+
+
 class _Seen:
     """A tape with what all providers need of it: mids, and the newest row that each leg's venue answered."""
 
@@ -62,7 +82,7 @@ def _of_provider(seen: _Seen, provider: Provider, rng: np.random.Generator) -> F
     of_leg = np.array([list(venues).index(leg.venue) for leg in tape.legs])
     asked = tape.row(decide[:, None] - provider.latency_s - phase)[:, of_leg]
     rows = seen.heard[asked, np.arange(len(tape.legs))]
-    rates = _rates(seen, provider, rows)
+    rates = _rates(seen, provider.venues, rows, at_par=provider.at_par)
     out = np.full((rounds, len(tape.feeds)), np.nan)
     for feed in range(len(tape.feeds)):
         legs = seen.read_by(provider, feed)
@@ -75,18 +95,18 @@ def _of_provider(seen: _Seen, provider: Provider, rng: np.random.Generator) -> F
     return out
 
 
-def _rates(seen: _Seen, provider: Provider, rows: Ints) -> dict[str, Floats]:
-    """Dollars per currency [R], as the provider converts: at par, or by medians of its stablecoin markets."""
+def _rates(seen: _Seen, venues: frozenset[str], rows: Ints, *, at_par: bool = False) -> dict[str, Floats]:
+    """Dollars per currency [R], as a reader of these venues converts: at par, or by medians of markets."""
     one = np.ones(len(rows))
     rates = {"USD": one}
     for coin in COINS:
         prices = []
         for quote, rate in (("USD", one), ("USDT", rates.get("USDT", one))):
             every = seen.coins[coin, quote]
-            own = [at for at in every if seen.tape.legs[at].venue in provider.venues] or every
+            own = [at for at in every if seen.tape.legs[at].venue in venues] or every
             prices.append(seen.mid[rows[:, own], own] * rate[:, None])
         price = middle(np.concatenate(prices, axis=1)) if seen.coins[coin, "USD"] else one
-        rates[coin] = one if provider.at_par else np.where(np.isnan(price), 1.0, price)
+        rates[coin] = one if at_par else np.where(np.isnan(price), 1.0, price)
     return rates
 
 

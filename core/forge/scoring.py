@@ -68,9 +68,10 @@ def votes_of(values: Floats, feeds: Sequence[Feed]) -> Votes:
     """
     decimals = np.array([feed.decimals for feed in feeds])
     shape = (-1,) if values.ndim == 1 else (1, -1, *[1] * (values.ndim - 2))
-    product = values * (10.0**decimals).reshape(shape)
-    whole = np.floor(product)
-    whole += (product - whole) >= 0.5
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = values * (10.0**decimals).reshape(shape)
+        whole = np.floor(product)
+        whole += (product - whole) >= 0.5
     fits = np.isfinite(product) & (whole >= LOWEST) & (whole <= HIGHEST)
     return np.where(fits, np.where(fits, whole, 0.0).astype(np.int64), NO_VOTE)
 

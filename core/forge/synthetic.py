@@ -4,7 +4,7 @@ Knows assets, venues and regimes. The same seed, segment and feeds give the same
 named where it is made:
 
 - one efficient price an asset, with a market factor, volatility that clusters, and jumps (`_efficient`);
-- stablecoins that drift, and on a depeg segment break (`_pegs`);
+- stablecoins that drift, and on a depeg segment break (`_pegs`), when venues disagree more (`_apart`);
 - per venue: a lag towards the efficient price, a bias, noise that fades, a spread, a tick size, quiet legs
   that stand for seconds, and trades at the book's sides (`_play`);
 - pairs that are called USD and move like USDT pairs (`_Legs.hidden`);
@@ -35,6 +35,9 @@ _SEGMENT_ROUNDS: Final = 10_000
 _FINE_FROM_S: Final = 57.0
 _FINE_S: Final = 0.25
 _COARSE_S: Final = 3.0
+_PEG_STEADY: Final = 1e-3
+_APART: Final = 250.0
+_APART_MAX: Final = 12.0
 _RENAMED: Final = {"GRAM": "TON"}
 _COINS: Final = ("USDT", "USDC", "USDS")
 
@@ -89,6 +92,7 @@ class _Legs:
     bias: Floats
     decimals: Ints
     volume: Floats
+    stable: Bools
     clockless: Bools
     trade_clock: Bools
 
@@ -202,7 +206,7 @@ def _legs(
     )
     hidden = okx_usd & (lasting.random(count) < 0.6)  # called USD, moves like USDT
     liquidity = np.array([_liquidity(leg) for leg in world])
-    stable = np.array([leg.base in _COINS for leg in world])
+    stable = np.array([ASSETS[_asset(leg.base)].pegged for leg in world])
     spread = np.clip((1e8 / liquidity) ** 0.4, 0.08, np.where(stable, 1.5, 30.0)) * 1e-4
     price = np.array([ASSETS[asset].price for asset in assets])[base]
     magnitude = np.floor(np.log10(price)).astype(np.int64)
@@ -222,6 +226,7 @@ def _legs(
         bias=size * np.minimum(0.15 * spread + 1e-5, 4e-4) + rng.standard_normal(count) * 1e-5,
         decimals=np.clip(5 - magnitude, 0, finest).astype(np.intp),
         volume=liquidity / price,
+        stable=stable,
         clockless=np.array([leg.venue in _CLOCKLESS for leg in world]),
         trade_clock=np.array([leg.venue in _TRADE_CLOCK for leg in world]),
     )
@@ -253,7 +258,8 @@ def _efficient(assets: Sequence[str], times: Floats, regime: Regime, rng: np.ran
     move += _jumps(step, count + 1, regime, rng)
     move[:, -1] += regime.drift_day * step / _DAY_S
     moved = deviation * (shared * move[:, -1:] + np.sqrt(1 - shared**2) * move[:, :-1])
-    centre = np.array([trait.price for trait in traits]) * np.exp(rng.standard_normal(count) * 0.05)
+    free = np.array([not trait.pegged for trait in traits])
+    centre = np.array([trait.price for trait in traits]) * np.exp(rng.standard_normal(count) * 0.05 * free)
     return np.asarray(centre * np.exp(np.cumsum(moved, axis=0)))
 
 
@@ -297,6 +303,13 @@ def _outages(times: Floats, venues: int, regime: Regime, rng: np.random.Generato
     return silent, stuck
 
 
+def _apart(price: Floats, legs: _Legs) -> Floats:
+    """[T, L]: how many times more venues disagree about a leg, the farther one of its stablecoins is off."""
+    off = np.where(legs.quote >= 0, np.abs(price[:, legs.quote]), 0.0)
+    off = np.maximum(off, np.where(legs.stable, np.abs(price[:, legs.base]), 0.0))
+    return 1.0 + np.minimum(_APART * np.maximum(off - _PEG_STEADY, 0.0), _APART_MAX)
+
+
 def _play(
     times: Floats, price: Floats, legs: _Legs, *, stuck: Bools, regime: Regime, rng: np.random.Generator
 ) -> _Shown:
@@ -311,12 +324,13 @@ def _play(
     last, last_at = shown.copy(), told.copy()
     near = 1.5 * legs.half_spread * regime.spread
     mean_size = legs.volume * legs.trade_s / _DAY_S
+    apart = _apart(price, legs)
     for row, seconds in enumerate(step.tolist()):
         thought += (worth[row] - thought) * -np.expm1(-seconds / legs.lag_s)
         fade = np.exp(-seconds / 12.0)
         luck = rng.random((3, count))
         noise = noise * fade + rng.standard_normal(count) * legs.noise * np.sqrt(1 - fade**2)
-        meant = thought + noise + legs.bias
+        meant = thought + (noise + legs.bias) * apart[row]
         speaks = ~stuck[row, legs.venue]
         moves = speaks & ((luck[0] < -np.expm1(-seconds / legs.period_s)) | (np.abs(meant - shown) > near))
         shown, told = np.where(moves, meant, shown), np.where(moves, times[row], told)

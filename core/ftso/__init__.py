@@ -22,6 +22,9 @@ signing_policy      who may sign, with which weight
 finalizers          whose turn it is to finalize
 finalization        the relay's calldata
 claims              what a reward claim hashes to
+reward_data         the published claims of a reward epoch
+system_calls        what is signed and sent once a reward epoch
+duties              which of that is due
 timings             when a round's steps open and close
 round               what is due in a round, and what is too late
 """

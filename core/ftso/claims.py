@@ -53,8 +53,20 @@ class RewardClaim:
     @property
     def hash(self) -> bytes:
         """The claim's leaf."""
-        types = ("uint24", "bytes20", "uint120", "uint8")
-        return abi_hash(types, (self.reward_epoch, self.beneficiary, self.amount, int(self.kind)))
+        return abi_hash(("uint24", "bytes20", "uint120", "uint8"), self.fields)
+
+    @property
+    def fields(self) -> tuple[int, bytes, int, int]:
+        """The claim as RewardManager's structure has it."""
+        return self.reward_epoch, self.beneficiary, self.amount, int(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenClaim:
+    """A claim with the proof that RewardManager asks for."""
+
+    claim: RewardClaim
+    proof: tuple[bytes, ...]
 
 
 def claims_tree(claims: Iterable[RewardClaim]) -> MerkleTree:

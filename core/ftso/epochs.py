@@ -28,7 +28,8 @@ class Network:
     the finalization grace only selected voters finalize for reward. `initial_reward_epoch` is the last one
     before the protocol ran (no offender is remembered from before its end). `median_by_signing_weight_from`
     is the reward epoch from which FIP-16 weighs the median by signing weight instead of capped delegation;
-    None while the network has not set it.
+    None while the network has not set it. From `registration_names_chain_from` on a voter's registration is
+    signed with the chain's id in it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Network:
     finalizer_share_bips: int = 500
     raised_threshold_bips: int = 12_000
     median_by_signing_weight_from: RewardEpochId | None = None
+    registration_names_chain_from: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.reveal_deadline_s < self.voting_epoch_s:
@@ -89,7 +91,15 @@ class Network:
         return start is not None and reward_epoch >= start
 
 
-def _public(name: str, chain_id: int, first_round_at: int, reward_epoch_rounds: int, initial: int) -> Network:
+def _public(
+    name: str,
+    chain_id: int,
+    first_round_at: int,
+    reward_epoch_rounds: int,
+    *,
+    initial: int,
+    names_chain_from: int,
+) -> Network:
     """A public network: 90 s voting epochs, 45 s to reveal, reward epochs counted from voting round 0."""
     return Network(
         name=name,
@@ -100,13 +110,14 @@ def _public(name: str, chain_id: int, first_round_at: int, reward_epoch_rounds: 
         first_reward_epoch_round=VotingRoundId(0),
         reward_epoch_rounds=reward_epoch_rounds,
         initial_reward_epoch=RewardEpochId(initial),
+        registration_names_chain_from=names_chain_from,
     )
 
 
-FLARE: Final = _public("flare", 14, 1_658_430_000, 3_360, 223)
-SONGBIRD: Final = _public("songbird", 19, 1_658_429_955, 3_360, 183)
-COSTON: Final = _public("coston", 16, 1_658_429_955, 240, 2_466)
-COSTON2: Final = _public("coston2", 114, 1_658_430_000, 240, 3_110)
+FLARE: Final = _public("flare", 14, 1_658_430_000, 3_360, initial=223, names_chain_from=417)
+SONGBIRD: Final = _public("songbird", 19, 1_658_429_955, 3_360, initial=183, names_chain_from=417)
+COSTON: Final = _public("coston", 16, 1_658_429_955, 240, initial=2_466, names_chain_from=5_451)
+COSTON2: Final = _public("coston2", 114, 1_658_430_000, 240, initial=3_110, names_chain_from=0)
 
 NETWORKS: Final = {network.name: network for network in (FLARE, SONGBIRD, COSTON, COSTON2)}
 

@@ -6,8 +6,8 @@ The only part of the provider that waits. Knows nothing of rounds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -15,12 +15,15 @@ import structlog
 from chrono.errors import ChronoError
 from core.ports import StoreUnavailable
 from core.provider.engine import Provider
+from core.provider.epoch_duties import EpochDuties
 from core.provider.metrics import ProviderMetrics
 from core.provider.ports import ChainUnavailable, LeaseHeld, LeaseLost, Ledger, Ledgers
 
 POLL_S: Final = 0.5
 """The longest pause between two turns: blocks come, and transactions may need to be outbid."""
 STANDBY_S: Final = 1.0
+DUTIES_S: Final = 2.0
+"""Between two looks at the duties of the reward epoch."""
 
 log = structlog.get_logger()
 
@@ -31,6 +34,7 @@ async def live(
     provider: str,
     holder: str,
     make: Callable[[Ledger], Provider],
+    duties: Callable[[Ledger], EpochDuties] | None = None,
     clock: Callable[[], float],
     metrics: ProviderMetrics,
     stop: asyncio.Event,
@@ -45,7 +49,8 @@ async def live(
                 standing_by = False
                 metrics.active.set(1)
                 last = make(ledger)
-                await _work(last, clock, stop)
+                async with _attended(duties and duties(ledger), clock, metrics, stop):
+                    await _work(last, clock, stop)
         except LeaseHeld as error:
             if not standing_by:
                 log.info("provider_stands_by", detail=str(error))
@@ -80,6 +85,45 @@ async def _work(provider: Provider, clock: Callable[[], float], stop: asyncio.Ev
             log.error("chain_unavailable", detail=str(error))
             next_at = clock() + POLL_S
         await _pause(min(POLL_S, max(0.0, next_at - clock())), stop)
+
+
+@asynccontextmanager
+async def _attended(
+    duties: EpochDuties | None, clock: Callable[[], float], metrics: ProviderMetrics, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """The duties are attended to, beside the rounds, until the context ends."""
+    if duties is None:
+        yield
+        return
+    task = asyncio.create_task(attend(duties, clock, metrics, stop))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def attend(
+    duties: EpochDuties, clock: Callable[[], float], metrics: ProviderMetrics, stop: asyncio.Event
+) -> None:
+    """Do the duties until told to stop or the lease is lost; the rounds find that out for themselves."""
+    restored = False
+    while not stop.is_set():
+        try:
+            if not restored:
+                await duties.restore(clock())
+                restored = True
+            await duties.turn(clock())
+        except LeaseLost as error:
+            log.error("duties_lost_lease", detail=str(error))
+            return
+        except ChronoError as error:
+            log.warning("duties_wait", why=type(error).__name__, detail=str(error))
+        except Exception:
+            # Whatever it was: rounds go on, and the duties are tried again.
+            log.exception("duties_failed")
+            metrics.failures.labels("duties", "unforeseen").inc()
+        await _pause(DUTIES_S, stop)
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

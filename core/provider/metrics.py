@@ -12,8 +12,17 @@ class ProviderMetrics:
         self.steps = Counter(
             "chrono_provider_steps", "Steps of rounds by how they ended", ["step", "end"], registry=registry
         )
+        self.duties = Counter(
+            "chrono_provider_duties",
+            "Duties of reward epochs by how they ended",
+            ["duty", "end"],
+            registry=registry,
+        )
         self.failures = Counter(
-            "chrono_provider_failures", "Failed attempts at a step", ["step", "why"], registry=registry
+            "chrono_provider_failures",
+            "Failed attempts at a step or duty",
+            ["step", "why"],
+            registry=registry,
         )
         self.roots = Counter(
             "chrono_provider_roots", "Finalized roots beside ours", ["agrees"], registry=registry

@@ -13,9 +13,11 @@ from types import MappingProxyType
 from typing import Protocol
 
 from chrono.errors import ChronoError
+from core.ftso.duties import EpochFacts, Owed
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
 from core.ftso.protocol_message import ProtocolMessage
 from core.ftso.reveal import Reveal
+from core.ftso.reward_data import RewardData
 from core.ftso.round import Record
 from core.ftso.signatures import Signature
 from core.ftso.submissions import Submission
@@ -84,6 +86,14 @@ class Ledger(Protocol):
         """
         ...
 
+    async def load_duties(self, since: RewardEpochId) -> Mapping[Owed, Record]:
+        """The duties of the reward epochs from `since` on that were tried."""
+        ...
+
+    async def note_duty(self, owed: Owed, record: Record) -> bytes:
+        """Keep how far a duty has come; return the content that stands. The first stands, as in `note`."""
+        ...
+
     async def keep_score(self, score: RoundScore) -> None:
         """Keep a finished round's results and our score; the same round again changes nothing."""
         ...
@@ -143,6 +153,10 @@ class View(Protocol):
         """The reward epoch that holds the round, or None while its signing policy is not known."""
         ...
 
+    def facts(self) -> Mapping[RewardEpochId, EpochFacts]:
+        """What else the chain shows of the last reward epochs and of the next."""
+        ...
+
 
 class Chain(Protocol):
     """A chain to read from and to write to with this provider's accounts."""
@@ -171,6 +185,36 @@ class ResultSigner(Protocol):
         """The signature of a 32-byte hash behind Ethereum's personal-message prefix."""
         ...
 
+
+class System(Protocol):
+    """The contracts of a reward epoch's administration, with this provider's accounts to call them."""
+
+    def view(self) -> View:
+        """The chain as it was read last; whoever does the rounds keeps it fresh."""
+        ...
+
+    async def voter_of(self, signer: Address) -> Address | None:
+        """Whose signing policy address that is, or None. Raises ChainUnavailable."""
+        ...
+
+    async def shared_by(self, voter: Address) -> frozenset[Address]:
+        """Through whom rewards by weight reach the voter: its delegation address."""
+        ...
+
+    async def call(self, owed: Owed, calldata: bytes, at: float) -> None:
+        """See to it that the duty's transaction gets into a block, if the chain would take it.
+
+        The same wish as in Chain. Raises Refused with the chain's reason, or ChainUnavailable.
+        """
+        ...
+
+    async def would_pay(self, calldata: bytes) -> int:
+        """What a claim would pay now, in wei. Raises Refused or ChainUnavailable."""
+        ...
+
+
+RewardSource = Callable[[RewardEpochId], Awaitable[RewardData | None]]
+"""The published rewards of a reward epoch, checked in themselves; None while there are none."""
 
 FeedValues = Callable[[VotingRoundId, float], Awaitable[Mapping[str, float]]]
 """US dollars by feed name for a round, the same on every repeat; a feed without a price is absent."""

@@ -10,7 +10,8 @@ from typing import Final
 import orjson
 
 from chrono.feeds import Leg
-from chrono.venues.pools import NETWORK, address_of
+from chrono.venues.dexscreener import NETWORK
+from chrono.venues.pools import token_of
 from core.simulator.answers import Answer, Ask, Page, Row, milliseconds, web_page
 from core.simulator.limits import Limit, Verdict
 from core.simulator.pools import WRAPPED, WRAPPED_USD, Pool, pools_of, rows_named
@@ -21,7 +22,7 @@ _PATH: Final = re.compile(r"/tokens/v1/([a-z0-9_-]+)/([0-9a-zA-Z,]+)")
 
 def names(leg: Leg) -> tuple[str, ...]:
     """The token's address."""
-    return (address_of(leg),)
+    return (token_of(leg).address,)
 
 
 def charge(ask: Ask) -> tuple[str, int]:  # noqa: ARG001

@@ -11,18 +11,20 @@ from typing import Final
 import orjson
 
 from chrono.feeds import Leg
-from chrono.venues.pools import NETWORK, address_of
+from chrono.venues.pools import TOKENS, token_of
 from core.simulator.answers import Answer, Ask, Page, Row, trimmed, web_page
 from core.simulator.limits import Limit, Verdict
 from core.simulator.pools import WRAPPED, WRAPPED_USD, Pool, pools_of, rows_named
 
+_NETWORKS: Final = frozenset(token.network for token in TOKENS.values())
 LIMITS: Final = {"address": Limit(30, 60.0)}
 _PATH: Final = re.compile(r"/api/v2/networks/([a-z0-9_-]+)/tokens/multi/([0-9a-zA-Z,]+)")
 
 
 def names(leg: Leg) -> tuple[str, ...]:
     """The token's id: flare_0x4a77..."""
-    return (f"{NETWORK}_{address_of(leg)}",)
+    token = token_of(leg)
+    return (f"{token.network}_{token.address}",)
 
 
 def charge(ask: Ask) -> tuple[str, int]:  # noqa: ARG001
@@ -33,9 +35,9 @@ def charge(ask: Ask) -> tuple[str, int]:  # noqa: ARG001
 def answer(ask: Ask, page: Page, at: float) -> Answer:
     """What the aggregator answers, within its limits."""
     match = _PATH.fullmatch(ask.path)
-    if match is None or match[1] != NETWORK:
+    if match is None or match[1] not in _NETWORKS:
         return _error(404, "Not Found")
-    rows = rows_named(page, [f"{NETWORK}_{address}" for address in match[2].split(",")])
+    rows = rows_named(page, [f"{match[1]}_{address}" for address in match[2].split(",")])
     with_pools = ask.one("include") == "top_pools"
     tokens = b",".join(page.text("token", row, _token) for row in rows)
     body = b'{"data":[' + tokens + b"]"
@@ -61,11 +63,12 @@ def too_many(banned: bool, at: float, retry_after_s: int) -> Answer:  # noqa: AR
 
 
 def _token(row: Row) -> object:
+    address = row.name.partition("_")[2]
     return {
         "id": row.name,
         "type": "token",
         "attributes": {
-            "address": row.name.partition("_")[2],
+            "address": address,
             "name": row.leg.base,
             "symbol": row.leg.base,
             "decimals": 6,
@@ -74,14 +77,17 @@ def _token(row: Row) -> object:
             "volume_usd": {"h24": str(row.notional_24h)},
             "market_cap_usd": None,
         },
-        "relationships": {"top_pools": {"data": [{"id": f"{NETWORK}_0x{'a' * 40}", "type": "pool"}]}},
+        "relationships": {
+            "top_pools": {"data": [{"id": f"{row.name.partition('_')[0]}_0x{'a' * 40}", "type": "pool"}]}
+        },
     }
 
 
 def _pool(pool: Pool) -> object:
+    network = pool.token.partition("_")[0]
     made = datetime.fromtimestamp(int(pool.made_at), UTC)
     return {
-        "id": f"{NETWORK}_{pool.address}",
+        "id": f"{network}_{pool.address}",
         "type": "pool",
         "attributes": {
             "base_token_price_usd": str(WRAPPED_USD),
@@ -94,7 +100,7 @@ def _pool(pool: Pool) -> object:
             "volume_usd": {"m5": "0.0", "h24": f"{pool.volume_24h_usd:.8f}"},
         },
         "relationships": {
-            "base_token": {"data": {"id": f"{NETWORK}_{WRAPPED}", "type": "token"}},
+            "base_token": {"data": {"id": f"{network}_{WRAPPED}", "type": "token"}},
             "quote_token": {"data": {"id": pool.token, "type": "token"}},
             "dex": {"data": {"id": "sparkdex-v3-1", "type": "dex"}},
         },

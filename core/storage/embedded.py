@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import shutil
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import IO, Final
 import asyncpg
 import structlog
 
+from core.net import free_port
 from core.storage.programs import EmbeddedPostgresError, Programs, find_programs
 from core.storage.server_folder import HOST, NAME, dsn_of, server_pid, take_lock, write_password
 
@@ -182,7 +182,7 @@ class EmbeddedPostgres:
         for attempt in range(START_ATTEMPTS):
             await asyncio.sleep(START_PAUSE_S * attempt)
             # A server that is started again keeps its port, for the sake of those who reconnect.
-            self._port = self._wanted_port or (self._port if attempt == 0 else 0) or _free_port()
+            self._port = self._wanted_port or (self._port if attempt == 0 else 0) or free_port(HOST, 0)
             told = await self._start_once(programs, {**settings, "port": str(self._port)})
             if told is None:
                 return
@@ -221,12 +221,6 @@ class EmbeddedPostgres:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 async def _create_database(dsn: str) -> None:

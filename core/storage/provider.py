@@ -7,6 +7,7 @@ transaction, and is on disk when it returns. So of two instances only the later 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import orjson
 
-from core.ftso.identities import VotingRoundId
+from core.ftso.duties import Duty, Owed
+from core.ftso.identities import RewardEpochId, VotingRoundId
 from core.ftso.reveal import Reveal
 from core.ftso.round import Progress, Record
 from core.ftso.timings import Step
@@ -73,6 +75,7 @@ class PostgresLedger:
     def __init__(self, connection: Connection, provider: str, fence: int) -> None:
         self._connection, self._provider, self._fence = connection, provider, fence
         self._queries = load_queries("provider")
+        self._turn = asyncio.Lock()
 
     async def load(self, since: VotingRoundId) -> Sequence[Kept]:
         """The rounds from `since` on; see Ledger."""
@@ -109,6 +112,26 @@ class PostgresLedger:
             )
             return bytes(await self._connection.fetchval(self._queries["noted"], *key))
 
+    async def load_duties(self, since: RewardEpochId) -> Mapping[Owed, Record]:
+        """The duties that were tried; see Ledger."""
+        async with self._fenced():
+            rows = await self._connection.fetch(self._queries["duties"], self._provider, since)
+        return {
+            Owed(Duty(row["duty"]), RewardEpochId(row["reward_epoch"])): Record(
+                Progress(row["progress"]), row["at"], bytes(row["content"])
+            )
+            for row in rows
+        }
+
+    async def note_duty(self, owed: Owed, record: Record) -> bytes:
+        """The first content stands; see Ledger."""
+        key = (self._provider, owed.reward_epoch, str(owed.duty))
+        async with self._fenced():
+            await self._connection.execute(
+                self._queries["note_duty"], *key, int(record.progress), record.at, record.content
+            )
+            return bytes(await self._connection.fetchval(self._queries["noted_duty"], *key))
+
     async def keep_score(self, score: RoundScore) -> None:
         """See Ledger."""
         async with self._fenced():
@@ -125,14 +148,18 @@ class PostgresLedger:
 
     @asynccontextmanager
     async def _fenced(self) -> AsyncIterator[None]:
-        """A transaction that ends in LeaseLost unless the lease is still ours when it commits."""
-        with _lost_when_broken():
-            async with self._connection.transaction():
-                if not await self._connection.fetchval(
-                    self._queries["check_fence"], self._provider, self._fence
-                ):
-                    raise LeaseLost(f"somebody else took {self._provider} over")
-                yield
+        """A transaction that ends in LeaseLost unless the lease is still ours when it commits.
+
+        One at a time: rounds and duties share the session.
+        """
+        async with self._turn:
+            with _lost_when_broken():
+                async with self._connection.transaction():
+                    if not await self._connection.fetchval(
+                        self._queries["check_fence"], self._provider, self._fence
+                    ):
+                        raise LeaseLost(f"somebody else took {self._provider} over")
+                    yield
 
 
 class PostgresScores:

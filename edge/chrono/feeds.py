@@ -105,7 +105,7 @@ def _feed(index: int, base: str, decimals: int, secondary_band_ppm: int, listing
 # fmt: off
 FEEDS: Final[tuple[Feed, ...]] = (
     _feed(0, "FLR", 6, 1150, "coinbase:USD kraken:USD bybit:USDT okx:USD,USDT"),
-    _feed(1, "SGB", 7, 1400, "kraken:USD"),
+    _feed(1, "SGB", 7, 1400, "kraken:USD gecko:USD"),
     _feed(
         2,
         "BTC",
@@ -134,7 +134,7 @@ FEEDS: Final[tuple[Feed, ...]] = (
     _feed(15, "SOL", 4, 900, "coinbase:USD,USDT binance:USDT kraken:USD,USDT bybit:USDT okx:USD,USDT"),
     _feed(16, "USDC", 5, 100, "binance:USD,USDT kraken:USD,USDT bybit:USDT okx:USDT"),
     _feed(17, "USDT", 5, 100, "coinbase:USD binance:USD kraken:USD okx:USD"),
-    _feed(18, "XDC", 6, 500, "kraken:USD bybit:USDT"),
+    _feed(18, "XDC", 6, 500, "kraken:USD bybit:USDT gecko:USD"),
     _feed(19, "TRX", 5, 500, "binance:USDT kraken:USD bybit:USDT okx:USD,USDT"),
     _feed(20, "LINK", 5, 900, "coinbase:USD,USDT binance:USDT kraken:USD,USDT bybit:USDT okx:USD,USDT"),
     _feed(21, "ATOM", 5, 900, "coinbase:USD,USDT binance:USDT kraken:USD,USDT bybit:USDT okx:USD,USDT"),

@@ -8,7 +8,7 @@ answered are joined again once none is in doubt. Knows no venue and no request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,13 +32,28 @@ class Group:
     by_whole: bool = False
 
 
-class Listing:
-    """The groups of one venue: every leg is in exactly one group or set aside."""
+def together(_leg: Leg) -> str:
+    """All legs of a venue may stand in one request."""
+    return ""
 
-    def __init__(self, legs: Iterable[Leg], at: float) -> None:
-        self._legs = tuple(legs)
-        self._groups = [Group(self._legs, at)] if self._legs else []
+
+class Listing:
+    """The groups of one venue: every leg is in exactly one group or set aside.
+
+    Only legs of the same `part` are ever in one group.
+    """
+
+    def __init__(self, legs: Iterable[Leg], at: float, part: Callable[[Leg], str] = together) -> None:
+        self._parts: dict[str, tuple[Leg, ...]] = {}
+        for leg in legs:
+            self._parts[part(leg)] = (*self._parts.get(part(leg), ()), leg)
+        self._groups = [Group(part_legs, at) for part_legs in self._parts.values()]
         self._aside: dict[Leg, float] = {}
+
+    @property
+    def parts(self) -> tuple[tuple[Leg, ...], ...]:
+        """The legs that can be asked for together."""
+        return tuple(self._parts.values())
 
     @property
     def aside(self) -> frozenset[Leg]:
@@ -47,7 +62,7 @@ class Listing:
     @property
     def is_mostly_aside(self) -> bool:
         """More than half of all legs are set aside: the venue is at fault, not its symbols."""
-        return 2 * len(self._aside) > len(self._legs)
+        return 2 * len(self._aside) > sum(map(len, self._parts.values()))
 
     def due_group(self, at: float) -> Group | None:
         """The idle group that is due and should be asked for first.
@@ -99,9 +114,9 @@ class Listing:
         self._join_if_proven()
 
     def start_over(self, at: float) -> None:
-        """One group of all legs, nothing aside."""
+        """One group a part, nothing aside."""
         self._aside.clear()
-        self._groups = [Group(self._legs, at)]
+        self._groups = [Group(legs, at) for legs in self._parts.values()]
 
     def next_at(self) -> float:
         """When a group is due or a leg's hour is over; infinity where nothing is ahead."""
@@ -109,8 +124,14 @@ class Listing:
         return min([*dues, *self._aside.values()], default=float("inf"))
 
     def _join_if_proven(self) -> None:
-        if len(self._groups) < 2 or not all(group.proven for group in self._groups):
+        if not all(group.proven for group in self._groups):
             return
-        asked = {leg for group in self._groups for leg in group.legs}
-        legs = tuple(leg for leg in self._legs if leg in asked)
-        self._groups = [Group(legs, min(group.due_at for group in self._groups), proven=True)]
+        joined = []
+        for part_legs in self._parts.values():
+            groups = [group for group in self._groups if group.legs[0] in part_legs]
+            if len(groups) > 1:
+                asked = {leg for group in groups for leg in group.legs}
+                legs = tuple(leg for leg in part_legs if leg in asked)
+                groups = [Group(legs, min(group.due_at for group in groups), proven=True)]
+            joined += groups
+        self._groups = joined

@@ -66,8 +66,8 @@ class VenuePolls:
         self._adapter, self._pace, self._tell = adapter, pace, tell
         self._gate = Gate(at, random)
         self._window = WeightWindow(adapter.limit.weight, adapter.limit.window_s)
-        self._reserve = adapter.tickers(legs).weight
-        self._listing = Listing(legs, at)
+        self._listing = Listing(legs, at, adapter.part)
+        self._reserve = max(adapter.tickers(part).weight for part in self._listing.parts)
         self._turns = TradeTurns(
             legs, pace.trade_interval_s if adapter.trades else None, at=at, random=random
         )

@@ -58,9 +58,10 @@ class _Parcel:
 class Totals:
     """What became of batches and ticks; written to storage when something is lost.
 
-    Losses are counted since the group's first start, deliveries since this one or the last loss before it.
+    Losses are counted since the group's first start, the rest since this one or the last loss before it.
     """
 
+    ticks_collected: int = 0
     batches_delivered: int = 0
     ticks_delivered: int = 0
     batches_dropped: int = 0
@@ -101,7 +102,8 @@ class Backlog:
         self._failures = 0
         self._is_delivering = False
         self._waiting_since: float | None = None
-        self._lost_before = 0
+        self.ticks_lost_before = 0
+        """By the collector, for want of room, before they came here."""
         self.totals = Totals()
         self.last_batch: LastBatch | None = None
 
@@ -131,9 +133,10 @@ class Backlog:
 
     async def put(self, draft: Draft, at: float) -> None:
         """Take a draft as the next batch. A waiting batch without ticks before it makes way for it."""
-        self._lost_before = draft.ticks_dropped
-        dropped = self._lost_before + self.totals.ticks_dropped + self.totals.ticks_refused
+        self.ticks_lost_before = draft.ticks_dropped
+        dropped = self.ticks_lost_before + self.totals.ticks_dropped + self.totals.ticks_refused
         sequence = self._next_sequence(at)
+        self.totals.ticks_collected += len(draft.ticks)
         try:
             encoded = encode(Batch(self._keys.present, sequence, at, draft.ticks, draft.reports, dropped))
         except BatchError:  # a tick that the layout cannot hold must not stop the others for ever

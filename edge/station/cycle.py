@@ -51,6 +51,8 @@ class Usage:
     bytes_out: int = 0
     ticks: int = 0
     wall_ms: float = 0.0
+    work_ms: float = 0.0
+    """Python's own: reading answers and packing batches. Nothing where the clock stands while code runs."""
 
     @property
     def subrequests(self) -> int:
@@ -191,8 +193,10 @@ class Station:
             answer: Answer | Failure = _told_again(refusal, at)
         else:
             answer = await self._ask_hosts(request)
+        at = self._clock()
         if self._collector is not None:  # a change of assignment forgets what is in flight
-            self._collector.receive(request, answer, self._clock())
+            self._collector.receive(request, answer, at)
+            self._worked(at)
 
     async def _ask_hosts(self, request: Request) -> Answer | Failure:
         """The venue's answer, of another host if this one gives none; two requests at the most."""
@@ -227,6 +231,12 @@ class Station:
         for draft in collector.batches(at, flush=True) or collector.batches(at):
             self._usage = replace(self._usage, ticks=self._usage.ticks + len(draft.ticks))
             await self.backlog.put(draft, at)
+        self._worked(at)
+
+    def _worked(self, since: float) -> None:
+        """Count what was done since then, without waiting for anybody, as work."""
+        work_ms = max(0.0, self._clock() - since) * 1000
+        self._usage = replace(self._usage, work_ms=self._usage.work_ms + work_ms)
 
     async def _deliver(self) -> None:
         left = self._config.deliveries_max - self._usage.posts

@@ -52,9 +52,10 @@ def group_document(name: str, station: Station, config: Config, key_id: bytes, a
             "dropped": totals.batches_dropped,
         },
         "ticks": {
+            "collected": totals.ticks_collected + backlog.ticks_lost_before,
             "delivered": totals.ticks_delivered,
             "refused_by_core": totals.ticks_refused,
-            "dropped": totals.ticks_dropped,
+            "dropped": totals.ticks_dropped + backlog.ticks_lost_before,
         },
         "cycle": {"last": _usage(station.last), "most": _usage(station.most)},
         "refused_until": station.refused_places(),
@@ -75,7 +76,8 @@ def status_document(config: Config, groups: Sequence[Document], at: float) -> Do
             "subrequests_max": SUBREQUESTS_FREE,
             "subrequests_most": max((each["cycle"]["most"]["subrequests"] for each in groups), default=0),
             "alarms_a_day": cycles_a_day * sum(bool(each["assigned"]) for each in groups),
-            "cpu_ms": None,  # the runtime's clock stands still while code runs; see Cloudflare's dashboard
+            "work_ms_most": max((each["cycle"]["most"]["work_ms"] or 0.0 for each in groups), default=0.0)
+            or None,
         },
     }
 
@@ -139,6 +141,7 @@ def _usage(usage: Usage) -> Document:
         "bytes_out": usage.bytes_out,
         "ticks": usage.ticks,
         "wall_ms": round(usage.wall_ms, 1),
+        "work_ms": round(usage.work_ms, 1) or None,  # None: the runtime's clock stands still while code runs
     }
 
 

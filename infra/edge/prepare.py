@@ -10,6 +10,7 @@ Does not know what the Worker does. Standard library only, because `make edge-de
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -43,12 +44,15 @@ class Prepared:
 
 
 def prepare() -> Prepared:
-    """Install, vendor and pack what is not there yet; raises Unavailable."""
+    """Install, vendor and pack what is not there yet, one process at a time; raises Unavailable."""
     node = _node()
-    install_npm(HERE)
-    modules = vendor_modules()
-    bundle = _pack_bundle(node)
-    return Prepared(node, modules, bundle, _wrap_workerd(bundle))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install_npm(HERE)
+        modules = vendor_modules()
+        bundle = _pack_bundle(node)
+        return Prepared(node, modules, bundle, _wrap_workerd(bundle))
 
 
 def vendor_modules() -> Path:

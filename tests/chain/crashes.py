@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -187,6 +189,7 @@ class Play:
 async def run_crashes(dsn: str, rounds: int, seed: int, chances: Chances) -> tuple[Verdict, Happened]:
     """Run the rounds, and let the chain be judged."""
     chance = random.Random(seed)
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # the fork server of Python 3.11 takes no path over
     multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.chain.crashes"])
     async with open_stage(feeds=FEEDS, network=crash_network()) as stage, AsyncExitStack() as stack:
         port = int(stage.scene.urls[0].rpartition(":")[2])

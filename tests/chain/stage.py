@@ -21,6 +21,7 @@ from core.chain.endpoints import EndpointMetrics, Endpoints
 from core.chain.local.deploy import LocalContracts, LocalVoter
 from core.chain.local.node import running_anvil
 from core.chain.reader import Reader
+from core.chain.system import EvmSystem
 from core.ftso.epochs import Network, local
 from core.ftso.feed_order import Feed
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
@@ -42,9 +43,9 @@ def anvil() -> Path:
     return Path(named)
 
 
-def voters(count: int) -> list[LocalVoter]:
+def voters(count: int, weights: Sequence[int] = WEIGHTS) -> list[LocalVoter]:
     """The first so many voters; the first weighs more than half."""
-    return [LocalVoter.of(f"voter {number}", WEIGHTS[number]) for number in range(count)]
+    return [LocalVoter.of(f"voter {number}", weights[number]) for number in range(count)]
 
 
 async def prices(voter: LocalVoter, voting_round: VotingRoundId) -> Mapping[str, float]:
@@ -68,11 +69,16 @@ class Scene:
 
     def chain(self, voter: LocalVoter, endpoints: Endpoints) -> EvmChain:
         """A provider's own accounts and reader."""
-        policy, submit, signatures = (
-            Account(key, endpoints, self.network.chain_id, self.fees) for key in voter.keys
+        return self.chain_and_system(voter, endpoints)[0]
+
+    def chain_and_system(self, voter: LocalVoter, endpoints: Endpoints) -> tuple[EvmChain, EvmSystem]:
+        """The same, and the contracts of reward epochs over the same reader; the identity claims."""
+        policy, submit, signatures, identity = (
+            Account(key, endpoints, self.network.chain_id, self.fees) for key in (*voter.keys, voter.identity)
         )
         reader = Reader(endpoints, self.addresses)
-        return EvmChain(endpoints, reader, Accounts(submit, signatures, policy), self.addresses)
+        chain = EvmChain(endpoints, reader, Accounts(submit, signatures, policy), self.addresses)
+        return chain, EvmSystem(endpoints, reader, self.addresses, policy, identity)
 
     def provider(
         self, voter: LocalVoter, ledger: Ledger, chain: Chain, *, publishes: bool = False
@@ -141,6 +147,9 @@ async def open_stage(
     count: int = 4,
     feeds: int = 5,
     network: Network | None = None,
+    first_epoch: int = 1,
+    first_round: int = 0,
+    weights: Sequence[int] = WEIGHTS,
 ) -> AsyncIterator[Stage]:
     """A stage at its first round's start; its chain ends with the context."""
     binary, port = anvil(), free_port("127.0.0.1", 0)
@@ -157,9 +166,9 @@ async def open_stage(
         addresses = await contract_addresses(endpoints, names=NAMES)
         scene = Scene((f"http://127.0.0.1:{port}",), network, dict(addresses))
         offered = [Feed(feed.id, feed.decimals) for feed in FEEDS[:feeds]]
-        stage = Stage(endpoints, scene, contracts, voters(count), offered, stack)
+        stage = Stage(endpoints, scene, contracts, voters(count, weights), offered, stack)
         for voter in stage.voters:
             await contracts.add_voter(voter)
-        await stage.begin(RewardEpochId(1), VotingRoundId(0))
-        await stage.mine(network.first_round_at)
+        await stage.begin(RewardEpochId(first_epoch), VotingRoundId(first_round))
+        await stage.mine(network.start_of(VotingRoundId(first_round)))
         yield stage

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from core.ftso.identities import VotingRoundId
+from core.ftso.duties import Duty, Owed
+from core.ftso.identities import RewardEpochId, VotingRoundId
 from core.ftso.reveal import Reveal
 from core.ftso.round import Progress, Record
 from core.ftso.timings import Step
@@ -59,6 +61,28 @@ async def test_a_step_never_says_a_second_thing(ledgers: Ledgers) -> None:
         assert await ledger.note(ROUND, Step.SIGN, Record(Progress.ATTEMPTED, 2.0, b"that")) == b"this"
         (kept,) = await ledger.load(ROUND)
         assert kept.records[Step.SIGN] == Record(Progress.ATTEMPTED, 1.0, b"this")
+
+
+async def test_a_duty_never_says_a_second_thing_and_comes_back_as_it_was_noted(ledgers: Ledgers) -> None:
+    owed, old = Owed(Duty.SIGN_REWARDS, RewardEpochId(9)), Owed(Duty.CLAIM, RewardEpochId(3))
+    async with ledgers.lease(US, "one") as ledger:
+        assert await ledger.note_duty(old, ATTEMPTED) == ATTEMPTED.content
+        assert await ledger.note_duty(owed, Record(Progress.ATTEMPTED, 1.0, b"this")) == b"this"
+        assert await ledger.note_duty(owed, Record(Progress.ATTEMPTED, 2.0, b"that")) == b"this"
+    async with ledgers.lease(US, "two") as ledger:
+        confirmed = Record(Progress.CONFIRMED, 3.0, b"this")
+        assert await ledger.note_duty(owed, confirmed) == b"this"
+        assert await ledger.load_duties(RewardEpochId(4)) == {owed: confirmed}
+
+
+async def test_rounds_and_duties_are_written_at_the_same_time(ledgers: Ledgers) -> None:
+    owed = Owed(Duty.REGISTER, RewardEpochId(9))
+    async with ledgers.lease(US, "one") as ledger:
+        await asyncio.gather(
+            *(ledger.freeze(VotingRoundId(number), 75.0, FROZEN) for number in range(5)),
+            *(ledger.note_duty(owed, ATTEMPTED) for _ in range(5)),
+        )
+        assert len(await ledger.load(VotingRoundId(0))) == 5
 
 
 async def test_only_rounds_that_still_matter_are_loaded(ledgers: Ledgers) -> None:

@@ -69,6 +69,7 @@ def test_collectors_are_bounded_and_the_latest_heard_stay(board: Board) -> None:
 def test_counters_of_the_collector_are_measured(board: Board, registry: CollectorRegistry) -> None:
     board.post(EDGE, [kraken()], 9, AT)
     labels = {"collector": EDGE.hex(), "venue": "kraken"}
+    dropped = {"collector": EDGE.hex(), "venues": "kraken"}
     assert registry.get_sample_value("chrono_venue_requests", labels) == 7
     assert registry.get_sample_value("chrono_venue_rows_refused", {**labels, "reason": "absurd_jump"}) == 2
-    assert registry.get_sample_value("chrono_collector_ticks_dropped", {"collector": EDGE.hex()}) == 9
+    assert registry.get_sample_value("chrono_collector_ticks_dropped", dropped) == 9

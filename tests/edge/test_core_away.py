@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -138,3 +141,44 @@ async def test_a_backlog_outlives_the_worker_and_the_key_that_began_it(
     assert sum(batch.key_id == world.key.id for batch in world.core.batches) >= 4
     assert_each_once_and_in_order(world)
     assert total(status, "dropped") == 0
+
+
+async def test_the_watchdog_wakes_a_group_whose_alarm_was_lost(prepared: Prepared, tmp_path: Path) -> None:
+    persist = tmp_path / "objects"
+    async with open_world() as world:
+
+        def starting() -> AbstractAsyncContextManager[Workerd]:
+            return running(
+                prepared,
+                tmp_path,
+                variables=FAST,
+                secrets={"COLLECTOR_KEY": world.key.secret},
+                routes=world.routes(),
+                persist=persist,
+            )
+
+        async with starting() as worker:
+            await worker.tick_cron()
+            await world.core.until(lambda: len(world.core.batches) >= 4)
+        assert lose_alarms(persist) >= 2
+        async with starting() as worker:
+            status = await worker.status()
+            world.core.batches.clear()
+            await asyncio.sleep(3 * FAST["INTERVAL_S"])
+            assert not world.core.batches
+            await worker.tick_cron()
+            await world.core.until(lambda: len(world.core.batches) >= 4)
+    assert group_of(status, "asia")["cycles"] == 0
+
+
+def lose_alarms(persist: Path) -> int:
+    """Take the alarms out of the objects' storage, as the runtime keeps them; returns how many there were."""
+    lost = 0
+    for file in persist.rglob("*.sqlite"):
+        with closing(sqlite3.connect(file)) as database, database:
+            tables = {name for (name,) in database.execute("select name from sqlite_master")}
+            if "_cf_ALARM" in tables:
+                database.execute("delete from _cf_ALARM")
+            elif "_cf_METADATA" in tables:
+                lost += database.execute("delete from _cf_METADATA where key = 1").rowcount
+    return lost

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chrono.feeds import FEEDS
 from core.chain.blocks import Block, BlockIndex
+from core.ftso.duties import EpochFacts
 from core.ftso.feed_order import Feed
 from core.ftso.finalization import Finalization
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
@@ -27,7 +28,11 @@ class FakeWorld:
     results: dict[VotingRoundId, ProtocolMessage] = field(default_factory=dict)
     pool: list[tuple[Address, Function, bytes]] = field(default_factory=list)
     wanted: list[tuple[Address, Function, VotingRoundId, bytes]] = field(default_factory=list)
+    known: dict[RewardEpochId, EpochFacts] = field(default_factory=dict)
     down: bool = False
+
+    def facts(self) -> Mapping[RewardEpochId, EpochFacts]:
+        return self.known
 
     @property
     def head_at(self) -> int:

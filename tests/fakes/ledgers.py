@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from core.ftso.identities import VotingRoundId
+from core.ftso.duties import Owed
+from core.ftso.identities import RewardEpochId, VotingRoundId
 from core.ftso.round import Record
 from core.ftso.timings import Step
 from core.ports import StoreUnavailable
@@ -24,6 +25,7 @@ class Book:
     frozen: dict[VotingRoundId, Frozen] = field(default_factory=dict)
     steps: dict[VotingRoundId, dict[Step, Record]] = field(default_factory=lambda: defaultdict(dict))
     scores: dict[VotingRoundId, RoundScore] = field(default_factory=dict)
+    duties: dict[Owed, Record] = field(default_factory=dict)
     full: bool = False
 
 
@@ -77,6 +79,18 @@ class FakeLedger:
         if standing is not None and standing.content != record.content:
             return standing.content
         self.book.steps[voting_round][step] = record
+        return record.content
+
+    async def load_duties(self, since: RewardEpochId) -> Mapping[Owed, Record]:
+        self._check()
+        return {owed: record for owed, record in self.book.duties.items() if owed.reward_epoch >= since}
+
+    async def note_duty(self, owed: Owed, record: Record) -> bytes:
+        self._check()
+        standing = self.book.duties.get(owed)
+        if standing is not None and standing.content != record.content:
+            return standing.content
+        self.book.duties[owed] = record
         return record.content
 
     async def keep_score(self, score: RoundScore) -> None:

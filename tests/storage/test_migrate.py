@@ -23,7 +23,7 @@ from core.storage.names import name_ids, sync_names
 from core.storage.pool import capabilities, connector
 from tests.databases import fresh_database
 
-NAMES = ["0001_records", "0002_series", "0003_market", "0004_provider"]
+NAMES = ["0001_records", "0002_series", "0003_market", "0004_provider", "0005_duties"]
 
 
 @pytest.fixture

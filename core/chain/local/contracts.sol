@@ -3,6 +3,7 @@ pragma solidity 0.8.28;
 
 // Small contracts for a local chain, with the interfaces and the checks of Flare's that a provider meets.
 // They are not Flare's: governance, fees, inflation and vote power are left out. `operator` stands for them.
+// Here is what rounds need; epochs.sol has what happens once a reward epoch.
 
 struct Signature { uint8 v; bytes32 r; bytes32 s; }
 
@@ -132,63 +133,6 @@ contract Relay is Operated {
     }
 }
 
-contract FlareSystemsCalculator is Operated {
-    event VoterRegistrationInfo(
-        address indexed voter, uint24 indexed rewardEpochId, address delegationAddress, uint16 delegationFeeBIPS,
-        uint256 wNatWeight, uint256 wNatCappedWeight, bytes20[] nodeIds, uint256[] nodeWeights
-    );
-
-    function inform(address voter, uint24 rewardEpochId, uint256 weight) external {
-        emit VoterRegistrationInfo(voter, rewardEpochId, voter, 2000, weight, weight, new bytes20[](0), new uint256[](0));
-    }
-}
-
-contract VoterRegistry is Operated {
-    struct Entity { address signingPolicy; address submit; address submitSignatures; uint16 weight; uint256 wNat; }
-
-    event VoterRegistered(
-        address indexed voter, uint24 indexed rewardEpochId, address indexed signingPolicyAddress,
-        address submitAddress, address submitSignaturesAddress, bytes32 publicKeyPart1, bytes32 publicKeyPart2,
-        uint256 registrationWeight
-    );
-
-    FlareSystemsCalculator private immutable calculator;
-    mapping(address => Entity) public entities;
-    mapping(uint256 => address[]) private registered;
-    uint24 public open;
-
-    constructor(FlareSystemsCalculator calculator_) { calculator = calculator_; }
-
-    function setEntity(address voter, Entity calldata entity) external onlyOperator { entities[voter] = entity; }
-
-    function setOpen(uint24 rewardEpochId) external { open = rewardEpochId; }
-
-    function isVoterRegistered(address voter, uint256 rewardEpochId) public view returns (bool) {
-        for (uint256 i = 0; i < registered[rewardEpochId].length; i++) {
-            if (registered[rewardEpochId][i] == voter) return true;
-        }
-        return false;
-    }
-
-    function getRegisteredVoters(uint256 rewardEpochId) external view returns (address[] memory) {
-        return registered[rewardEpochId];
-    }
-
-    function registerVoter(address voter, Signature calldata signature) external {
-        Entity storage entity = entities[voter];
-        require(open != 0, "registration not enabled");
-        require(entity.signingPolicy != address(0), "no such voter");
-        bytes32 hashed = keccak256(abi.encode(block.chainid, uint32(open), voter));
-        require(signerOf(hashed, signature) == entity.signingPolicy, "invalid signature");
-        require(!isVoterRegistered(voter, open), "already registered");
-        registered[open].push(voter);
-        emit VoterRegistered(
-            voter, open, entity.signingPolicy, entity.submit, entity.submitSignatures, 0, 0, entity.weight
-        );
-        calculator.inform(voter, open, entity.wNat);
-    }
-}
-
 contract FtsoRewardOffersManager is Operated {
     event InflationRewardsOffered(
         uint24 indexed rewardEpochId, bytes feedIds, bytes decimals, uint256 amount, uint16 minRewardedTurnoutBIPS,
@@ -199,52 +143,24 @@ contract FtsoRewardOffersManager is Operated {
         uint24 primaryBandRewardSharePPM, uint24 secondaryBandWidthPPM, address claimBackAddress
     );
 
+    bytes private ids;
+    bytes private decimalsOf;
+    bytes private bandsOf;
+
     function offerInflation(uint24 rewardEpochId, bytes calldata feedIds, bytes calldata decimals, bytes calldata bands)
         external onlyOperator
     {
+        (ids, decimalsOf, bandsOf) = (feedIds, decimals, bands);
         emit InflationRewardsOffered(rewardEpochId, feedIds, decimals, 1 ether, 5000, 400000, bands, 0);
+    }
+
+    // When a reward epoch begins, the same is offered for the next.
+    function triggerRewardEpochSwitchover(uint24 rewardEpochId, uint64, uint64) external {
+        emit InflationRewardsOffered(rewardEpochId + 1, ids, decimalsOf, 1 ether, 5000, 400000, bandsOf, 0);
     }
 
     function offer(uint24 rewardEpochId, bytes21 feedId, int8 decimals, uint256 amount) external {
         emit RewardsOffered(rewardEpochId, feedId, decimals, amount, 5000, 400000, 1000, msg.sender);
-    }
-}
-
-contract FlareSystemsManager is Operated {
-    event RandomAcquisitionStarted(uint24 indexed rewardEpochId, uint64 timestamp);
-    event VotePowerBlockSelected(uint24 indexed rewardEpochId, uint64 votePowerBlock, uint64 timestamp);
-    event RewardEpochStarted(uint24 indexed rewardEpochId, uint32 startVotingRoundId, uint64 timestamp);
-
-    Relay private immutable relay;
-    VoterRegistry private immutable registry;
-
-    constructor(Relay relay_, VoterRegistry registry_) { relay = relay_; registry = registry_; }
-
-    function isVoterRegistrationEnabled() external view returns (bool) { return registry.open() != 0; }
-
-    // Offers for the reward epoch end, and registration for it begins.
-    function prepare(uint24 rewardEpochId) external onlyOperator {
-        emit RandomAcquisitionStarted(rewardEpochId, uint64(block.timestamp));
-        registry.setOpen(rewardEpochId);
-        emit VotePowerBlockSelected(rewardEpochId, uint64(block.number - 1), uint64(block.timestamp));
-    }
-
-    // Registration ends, and who registered makes the signing policy, in the order of registration.
-    function initialize(uint24 rewardEpochId, uint32 startVotingRoundId, uint256 seed) external onlyOperator {
-        address[] memory voters = registry.getRegisteredVoters(rewardEpochId);
-        address[] memory signers = new address[](voters.length);
-        uint16[] memory weights = new uint16[](voters.length);
-        uint256 total = 0;
-        for (uint256 i = 0; i < voters.length; i++) {
-            (signers[i],,, weights[i],) = registry.entities(voters[i]);
-            total += weights[i];
-        }
-        registry.setOpen(0);
-        relay.setSigningPolicy(rewardEpochId, startVotingRoundId, uint16(total / 2), seed, signers, weights);
-    }
-
-    function start(uint24 rewardEpochId, uint32 startVotingRoundId) external onlyOperator {
-        emit RewardEpochStarted(rewardEpochId, startVotingRoundId, uint64(block.timestamp));
     }
 }
 

@@ -1,4 +1,4 @@
-"""The local chain's contracts, put on a fresh node and operated: voters, offers, reward epochs.
+"""The local chain's contracts, put on a fresh node and operated: voters, offers, reward epochs, rewards.
 
 Plays the part of Flare's governance and of its daemon. Uses what only a test node allows: accounts that need
 no signature, balances from nothing, code at any address.
@@ -21,17 +21,18 @@ from core.chain.endpoints import Endpoints
 from core.chain.keys import LocalKey
 from core.ftso.epochs import Network
 from core.ftso.feed_order import Feed
-from core.ftso.hashing import abi_hash, keccak
+from core.ftso.hashing import keccak
 from core.ftso.identities import Address, RewardEpochId, VotingRoundId
 from core.ftso.payload import selector
+from core.ftso.system_calls import register_voter, registration_hash
 
 OPERATOR: Final = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"  # anvil's first account
 BLOCK_WITHIN_S: Final = 10.0
 RECEIPT_EVERY_S: Final = 0.2
 RICHES: Final = hex(10**24)
 _BANDS_PPM: Final = 3_000
-_ENTITY: Final = "(address,address,address,uint16,uint256)"
-_SIGNATURE: Final = "(uint8,bytes32,bytes32)"
+_ENTITY: Final = "(address,address,address)"
+_TIMING: Final = "(uint64,uint64,uint64,uint64,uint64,uint64)"
 
 
 class OperationFailed(ChronoError):
@@ -40,12 +41,14 @@ class OperationFailed(ChronoError):
 
 @dataclass(frozen=True, slots=True)
 class LocalVoter:
-    """A provider of the local chain, with the keys of its roles and its weights."""
+    """A provider of the local chain, with the keys of its roles and its weights. `identity` is the voter."""
 
     name: str
     signing_policy: LocalKey
     submit: LocalKey
     submit_signatures: LocalKey
+    identity: LocalKey
+    delegation: Address
     weight: int
     capped_weight: int
 
@@ -53,10 +56,19 @@ class LocalVoter:
     def of(cls, name: str, weight: int) -> LocalVoter:
         """A voter with keys that follow from its name: for local chains only."""
         keys = [LocalKey(secret) for secret in _secrets(name)]
-        return cls(name, keys[0], keys[1], keys[2], weight, weight * 10**18)
+        return cls(
+            name,
+            signing_policy=keys[0],
+            submit=keys[1],
+            submit_signatures=keys[2],
+            identity=keys[3],
+            delegation=LocalKey(keccak(f"chrono local {name} delegation".encode())).address,
+            weight=weight,
+            capped_weight=weight * 10**18,
+        )
 
     def secrets(self) -> list[bytes]:
-        """The private keys, in the order of `keys`."""
+        """The private keys, in the order of `keys`, and the identity's."""
         return _secrets(self.name)
 
     @property
@@ -65,7 +77,7 @@ class LocalVoter:
 
 
 def _secrets(name: str) -> list[bytes]:
-    roles = ("signing policy", "submit", "submit signatures")
+    roles = ("signing policy", "submit", "submit signatures", "identity")
     return [keccak(f"chrono local {name} {role}".encode()) for role in roles]
 
 
@@ -84,10 +96,13 @@ class LocalContracts:
             ("FlareContractRegistry", ()),
             ("Submission", ()),
             ("Relay", ()),
-            ("FlareSystemsCalculator", ()),
-            ("VoterRegistry", ("FlareSystemsCalculator",)),
+            ("EntityManager", ()),
+            ("FlareSystemsCalculator", ("EntityManager",)),
+            ("VoterRegistry", ("EntityManager", "FlareSystemsCalculator")),
             ("FtsoRewardOffersManager", ()),
-            ("FlareSystemsManager", ("Relay", "VoterRegistry")),
+            ("FlareSystemsManager", ("Relay", "VoterRegistry", "FtsoRewardOffersManager")),
+            ("VoterPreRegistry", ("EntityManager", "VoterRegistry", "FlareSystemsManager")),
+            ("RewardManager", ("FlareSystemsManager", "EntityManager")),
             ("FtsoFeedPublisher", ("Relay",)),
         ):
             arguments = encode(["address"] * len(needs), [self.addresses[need].text for need in needs])
@@ -102,15 +117,22 @@ class LocalContracts:
             await self.operate("FlareContractRegistry", "set(string,address)", name, address.text)
         manager = self.addresses["FlareSystemsManager"].text
         await self.operate("Relay", "setSetter(address)", manager)
+        await self.operate("VoterRegistry", "setManager(address)", manager)
+        pre_registry = self.addresses["VoterPreRegistry"].text
+        await self.operate("FlareSystemsManager", "setPreRegistry(address)", pre_registry)
+        await self.endpoints.ask("anvil_setBalance", self.addresses["RewardManager"].text, RICHES)
         return self.addresses
 
     async def add_voter(self, voter: LocalVoter) -> None:
         """Make a voter known, with its addresses and weights, and give it money."""
-        for key in voter.keys:
+        for key in (*voter.keys, voter.identity):
             await self.endpoints.ask("anvil_setBalance", key.address.text, RICHES)
         policy, submit, submit_signatures = (key.address.text for key in voter.keys)
-        entity = (policy, submit, submit_signatures, voter.weight, voter.capped_weight)
-        await self.operate("VoterRegistry", f"setEntity(address,{_ENTITY})", policy, entity)
+        identity, entity = voter.identity.address.text, (submit, submit_signatures, policy)
+        signature = f"setVoter(address,{_ENTITY},address)"
+        await self.operate("EntityManager", signature, identity, entity, voter.delegation.text)
+        signature = "setWeight(address,uint256)"
+        await self.operate("FlareSystemsCalculator", signature, identity, voter.capped_weight)
 
     async def prepare_reward_epoch(self, number: RewardEpochId, feeds: Sequence[Feed]) -> None:
         """Offer rewards for the feeds, close the offers, and open registration."""
@@ -123,11 +145,10 @@ class LocalContracts:
 
     async def register(self, number: RewardEpochId, voter: LocalVoter, network: Network) -> None:
         """Register a voter for the reward epoch with its own signature."""
-        who = voter.signing_policy.address.text
-        hashed = abi_hash(("uint256", "uint32", "address"), (network.chain_id, number, who))
-        made = await voter.signing_policy.sign(hashed)
-        await self.operate(
-            "VoterRegistry", f"registerVoter(address,{_SIGNATURE})", who, (made.v, made.r, made.s)
+        who = voter.identity.address
+        made = await voter.signing_policy.sign(registration_hash(network, number, who))
+        await self._operate(
+            {"to": self.addresses["VoterRegistry"].text, "data": "0x" + register_voter(who, made).hex()}
         )
 
     async def initialize_reward_epoch(self, number: RewardEpochId, first_round: VotingRoundId) -> None:
@@ -135,6 +156,29 @@ class LocalContracts:
         seed = int.from_bytes(keccak(b"seed" + bytes([number % 256])), "big")
         signature = "initialize(uint24,uint32,uint256)"
         await self.operate("FlareSystemsManager", signature, number, first_round, seed)
+
+    async def turn_over_by_itself(
+        self, network: Network, *, preparation_s: int, registration_s: int, uptime_s: int
+    ) -> None:
+        """Let `daemonize` turn reward epochs over at the network's times: a reward epoch is prepared so long
+        before it begins, registration lasts so long, and the uptime vote opens so long after its end."""
+        timing = (
+            network.first_round_at,
+            network.voting_epoch_s,
+            network.reward_epoch_rounds,
+            preparation_s,
+            registration_s,
+            uptime_s,
+        )
+        await self.operate("FlareSystemsManager", f"setTiming({_TIMING})", timing)
+
+    async def daemonize(self) -> None:
+        """Have the next block do a step of what is due, as Flare's daemon does in every block."""
+        call = {
+            "to": self.addresses["FlareSystemsManager"].text,
+            "data": "0x" + selector("daemonize()").hex(),
+        }
+        await self.endpoints.ask("eth_sendTransaction", {"from": OPERATOR, "gas": hex(8_000_000), **call})
 
     async def operate(self, contract: str, signature: str, *arguments: object) -> None:
         """Call a function as the operator; raises OperationFailed."""

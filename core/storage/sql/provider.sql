@@ -59,3 +59,16 @@ from (
 ) as reveals
 left join provider_steps as steps
     on steps.provider = $1 and steps.voting_round = reveals.voting_round and steps.progress = 2;
+
+-- name: duties
+select reward_epoch, duty, progress, at, content from provider_duties
+where provider = $1 and reward_epoch >= $2;
+
+-- name: note_duty
+insert into provider_duties (provider, reward_epoch, duty, progress, at, content)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (provider, reward_epoch, duty) do update
+set progress = excluded.progress, at = excluded.at where provider_duties.content = excluded.content;
+
+-- name: noted_duty
+select content from provider_duties where provider = $1 and reward_epoch = $2 and duty = $3;

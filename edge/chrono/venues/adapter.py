@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from chrono.feeds import Leg
 from chrono.http import Answer
+from chrono.listing import together
 from chrono.ticks import Quote, Refusal, Trade
 from chrono.venue_state import VenueState
 
@@ -97,7 +98,8 @@ class VenueAdapter:
 
     `parse` never raises on what an answer holds. `trades` is None where asking for them costs too much.
     `whole` asks for all that the venue has, so that no unknown symbol can fail it; None where halving a
-    refused request finds the unknown symbol soon enough.
+    refused request finds the unknown symbol soon enough. Legs of different `part`s cannot be asked for in one
+    request.
     """
 
     venue: str
@@ -109,3 +111,4 @@ class VenueAdapter:
     trades: Callable[[Leg], Request] | None
     parse: Callable[[Request, Answer], Outcome]
     whole: Callable[[Sequence[Leg]], Request] | None = None
+    part: Callable[[Leg], str] = together

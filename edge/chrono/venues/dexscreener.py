@@ -14,7 +14,7 @@ from chrono.feeds import Leg
 from chrono.http import Answer
 from chrono.ticks import Reason
 from chrono.venues.adapter import Outcome, Request, RequestKind, VenueAdapter, WeightLimit
-from chrono.venues.pools import NETWORK, Pool, address_of, figure, member, read_pools
+from chrono.venues.pools import Pool, figure, member, network_of, read_pools, token_of
 from chrono.venues.pools import leg_of as leg_of_token
 from chrono.venues.rows import (
     BadRow,
@@ -27,14 +27,16 @@ from chrono.venues.rows import (
 )
 
 VENUE: Final = "dexscreener"
+NETWORK: Final = "flare"
+"""The one chain whose name here is known; it is told in every pair."""
 
 
 def symbol_of(leg: Leg) -> str:
-    return address_of(leg)
+    return token_of(leg).address
 
 
 def leg_of(symbol: str) -> Leg | None:
-    return leg_of_token(VENUE, symbol)
+    return leg_of_token(VENUE, NETWORK, symbol)
 
 
 def tickers(legs: Sequence[Leg]) -> Request:
@@ -83,4 +85,5 @@ DEXSCREENER: Final = VenueAdapter(
     tickers,
     None,
     parse,
+    part=network_of,
 )

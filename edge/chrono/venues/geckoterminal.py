@@ -14,7 +14,7 @@ from chrono.feeds import Leg
 from chrono.http import Answer
 from chrono.ticks import Reason
 from chrono.venues.adapter import Outcome, Request, RequestKind, VenueAdapter, WeightLimit
-from chrono.venues.pools import NETWORK, Pool, address_of, figure, member, read_pools
+from chrono.venues.pools import Pool, figure, member, network_of, read_pools, token_of
 from chrono.venues.pools import leg_of as leg_of_token
 from chrono.venues.rows import (
     BadRow,
@@ -31,16 +31,18 @@ VENUE: Final = "gecko"
 
 def symbol_of(leg: Leg) -> str:
     """The token's id in answers: its network and its address."""
-    return f"{NETWORK}_{address_of(leg)}"
+    token = token_of(leg)
+    return f"{token.network}_{token.address}"
 
 
 def leg_of(symbol: str) -> Leg | None:
     network, _, address = symbol.partition("_")
-    return leg_of_token(VENUE, address) if network == NETWORK else None
+    return leg_of_token(VENUE, network, address)
 
 
 def tickers(legs: Sequence[Leg]) -> Request:
-    path = f"/api/v2/networks/{NETWORK}/tokens/multi/{','.join(map(address_of, legs))}"
+    addresses = ",".join(token_of(leg).address for leg in legs)
+    path = f"/api/v2/networks/{network_of(legs[0])}/tokens/multi/{addresses}"
     symbols = tuple(map(symbol_of, legs))
     return Request(VENUE, RequestKind.TICKERS, path, (("include", "top_pools"),), tuple(legs), symbols)
 
@@ -79,10 +81,11 @@ def _read_pool(token: str, row: Any) -> Pool | None:
 GECKOTERMINAL: Final = VenueAdapter(
     VENUE,
     "https://api.geckoterminal.com",
-    WeightLimit(1, 10.0),  # of 5; an answer is up to a minute old, more often is no use
+    WeightLimit(3, 10.0),  # of 5, one a network; an answer is up to a minute old, more often is no use
     symbol_of,
     leg_of,
     tickers,
     None,
     parse,
+    part=network_of,
 )

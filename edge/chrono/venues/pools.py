@@ -11,9 +11,11 @@ Where the addresses are from; none could be asked live:
 
     USDX on Flare: the table of deployed addresses in the README of its issuer's contract ("Hex Stablecoin
     (USDX)"); the same in DefiLlama/DefiLlama-Adapters, projects/usdx/index.js
+    SGB, wrapped, on Songbird: its WNat, as Songbird's explorer and its exchanges' interfaces name it
+    XDC, wrapped, on XDC: XSwapProtocol/xdc-token-list, mainnet.tokenlist.json
 
-Left out: SGB (wrapped, on Songbird) and XDC (wrapped, on XDC), whose addresses are known, because nothing
-that was found says by which name DexScreener has their chains, and one aggregator alone is not believed.
+Nothing that was found says by which names DexScreener has Songbird and XDC, so those two are read from
+GeckoTerminal only; exchanges confirm them.
 """
 
 from __future__ import annotations
@@ -28,15 +30,26 @@ from chrono.ticks import Quote, Reason, Refusal
 from chrono.venues.adapter import Parsed, Request
 from chrono.venues.rows import BadRow, amount
 
-NETWORK: Final = "flare"
-"""The one network of all tokens below, by the name that both aggregators have for it."""
-TOKENS: Final[Mapping[str, str]] = {"USDX": "0x4a771cc1a39fdd8aa08b8ea51f7fd412e73b3d2b"}
-"""By base, the token's address in lower case."""
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token contract: its network as the aggregators name it, and its address in lower case."""
+
+    network: str
+    address: str
+
+
+TOKENS: Final[Mapping[str, Token]] = {
+    "USDX": Token("flare", "0x4a771cc1a39fdd8aa08b8ea51f7fd412e73b3d2b"),
+    "SGB": Token("songbird", "0x02f0826ef6ad107cfc861152b32b52fd11bab9ed"),
+    "XDC": Token("xdc", "0x951857744785e80e2de051c32ee7b25f9c458c42"),
+}
+"""By base."""
 LIQUIDITY_USD_MIN: Final = Decimal(25_000)
 VOLUME_USD_MIN: Final = Decimal(500)
 AGE_S_MIN: Final = 30 * 86_400.0
 _DIGITS: Final = Decimal("1e-6")
-_BASES: Final = {address: base for base, address in TOKENS.items()}
+_BASES: Final = {token: base for base, token in TOKENS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +72,19 @@ class Pool:
         )
 
 
-def address_of(leg: Leg) -> str:
+def token_of(leg: Leg) -> Token:
     """The token of a leg; raises KeyError for a base that has none here."""
     return TOKENS[leg.base]
 
 
-def leg_of(venue: str, address: str) -> Leg | None:
+def network_of(leg: Leg) -> str:
+    """The network of a leg's token, by the aggregators' name: one request asks for one network."""
+    return token_of(leg).network
+
+
+def leg_of(venue: str, network: str, address: str) -> Leg | None:
     """The leg of a token, in dollars; None for an unknown one."""
-    base = _BASES.get(address.lower())
+    base = _BASES.get(Token(network, address.lower()))
     return Leg(venue, base, "USD") if base else None
 
 
