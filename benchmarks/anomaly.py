@@ -66,7 +66,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         )
     ]
     if CANDLES.exists():
-        markets.append(("recorded", *_recorded(800 if quick else 3_000)))
+        markets.append(("recorded", *_recorded(800 if quick else 2_000)))
     rows = []
     for name, chosen_on, measured_on, clean in markets:
         rows += _rows(name, chosen_on, measured_on, clean)
@@ -170,7 +170,10 @@ def best_threshold(scores: Sequence[Floats], seen: Sequence[Observed]) -> float:
     known = np.concatenate([each[~np.isnan(each)] for each in scores])
     tried = np.unique(np.quantile(known, 1 - np.logspace(-1, -4.5, 24)))
     found = [
-        [measure(alarms(each, market, threshold), market) for each, market in zip(scores, seen, strict=True)]
+        [
+            measure(alarms(each, market, threshold), market, costs=False)
+            for each, market in zip(scores, seen, strict=True)
+        ]
         for threshold in tried.tolist()
     ]
     best = max(range(len(tried)), key=lambda place: (round(_f1(found[place]), 3), tried[place]))
