@@ -31,7 +31,7 @@ from core.forge.anomaly.features import Feature, Features, Glance
 from core.forge.anomaly.verdicts import Verdicts
 
 THRESHOLD: Final = 5.0
-"""The score from which a leg is strange, in deviations; `benchmarks/anomaly.py` finds it."""
+"""The score from which a leg is strange, in deviations; `benchmarks/anomaly.py` tries others."""
 LOOK_EVERY_S: Final = 1.0
 WARM_UP_S: Final = 120.0
 """So long nothing is told after the first look: what is usual is not known yet."""
