@@ -21,7 +21,6 @@ from prometheus_client import CollectorRegistry, Counter, Info
 
 import core
 from chrono.errors import ChronoError
-from core.aggregation.estimate import Aggregator
 from core.aggregation.estimates import FeedState
 from core.aggregation.window import Window
 from core.api.app import create_api
@@ -38,6 +37,7 @@ from core.gateway.limiter import LocalLimiter
 from core.gateway.meter import Meter
 from core.ingest import Ingest, IngestMetrics
 from core.keys import KnownKeys, verify
+from core.learning import Learning
 from core.messages import encode_pass
 from core.networks import network_of, provider_name
 from core.portal import STATIC
@@ -107,6 +107,7 @@ async def run_core(
             log.info("core_started", port=port)
             started(port)
 
+        parts.learning.restore()
         await parts.publisher.make_pass(time.time())
         gc.collect()
         gc.freeze()  # what was built once is never garbage: full collections get short
@@ -119,6 +120,7 @@ async def run_core(
             await serve(api, settings.host, settings.port, stop, started=announce)
             for task in background:
                 task.cancel()
+        parts.learning.save()
         with suppress(TimeoutError, StoreUnavailable):
             async with asyncio.timeout(FLUSH_S):
                 await parts.publisher.flush()
@@ -131,6 +133,7 @@ class _Core:
     """The parts of a core that others hold on to. `database` is "ok", or what is wrong with it."""
 
     window: Window
+    learning: Learning
     volumes: VolumeBook
     board: Board
     routes: Routes
@@ -170,6 +173,7 @@ class _Core:
             shadow_book=self.shadow_book,
             gateway=self.gateway,
             price_signer=self.signer,
+            learning=self.learning,
         )
 
     def ready(self) -> Mapping[str, tuple[bool, str]]:
@@ -248,8 +252,19 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     )
     ticks = PostgresTickStore(connector(dsn), storage_metrics)
     estimates = PostgresEstimateStore(pool, storage_metrics)
+    network, round_book = network_of(settings), _round_book(settings, pool)
+    commit_offset_s = settings.commit_offset_s * network.voting_epoch_s / 90
+    learning = Learning(
+        window,
+        file=settings.memory_file,
+        rounds=round_book,
+        commit_at=lambda voting_round: network.start_of(voting_round) + commit_offset_s,
+        clock=time.time,
+        registry=registry,
+        after=int(time.time() * SEQUENCES_PER_S_MAX),
+    )
     publisher = Publisher(
-        aggregates=Aggregator(window, after=int(time.time() * SEQUENCES_PER_S_MAX)),
+        aggregates=learning,
         bus=bus,
         store=estimates,
         encode=encode_pass,
@@ -258,10 +273,9 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         interval_s=settings.estimate_interval_s,
         store_interval_s=settings.store_interval_s,
     )
-    network = network_of(settings)
     rounds = FrozenRounds(
         timing=network,
-        commit_offset_s=settings.commit_offset_s * network.voting_epoch_s / 90,
+        commit_offset_s=commit_offset_s,
         latest=lambda: publisher.latest,
         store=PostgresRoundStore(pool),
         registry=registry,
@@ -283,6 +297,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
     signer = PassSigner(load_or_create(settings.signing_key_file), network.chain_id)
     return _Core(
         window,
+        learning,
         volumes,
         board,
         routes,
@@ -295,7 +310,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         ingest,
         gateway,
         Upkeep(gateway.entrance, gateway.accounts, time.time, gateway_metrics),
-        _round_book(settings, pool),
+        round_book,
         PostgresShadowStore(pool),
         signer,
         _snapshots(settings, signer, publisher, registry),
@@ -382,6 +397,10 @@ def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[st
         await parts.prepared.wait()
         await parts.upkeep.run()
 
+    async def lessons() -> None:
+        await parts.prepared.wait()
+        await parts.learning.run_lessons()
+
     work: dict[str, Work] = {
         "passes": parts.publisher.run_passes,
         "ticks": ticks,
@@ -390,6 +409,8 @@ def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[st
         "venue_states": venue_states,
         "upkeep": upkeep,
         "rounds": lambda: parts.rounds.run(time.time),
+        "memory": parts.learning.run_saving,
+        "lessons": lessons,
         "database": lambda: _keep_database(parts, pool, settings),
     }
     if isinstance(parts.bus, RedisBus):

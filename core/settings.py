@@ -201,6 +201,11 @@ class Settings(BaseSettings):
         """The embedded server's folder; one a market, so that simulated prices never mix with live ones."""
         return self.data_dir / ("postgres" if self.market == "live" else f"postgres-{self.market}")
 
+    @property
+    def memory_file(self) -> Path:
+        """What the estimator has learned; one a market, like the database."""
+        return self.data_dir / f"learned-{self.market}.npz"
+
     def environment(self) -> dict[str, str]:
         """The settings as environment variables for a process of the same Chrono, secrets included."""
         variables = {}

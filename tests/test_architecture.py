@@ -61,6 +61,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.gateway": ("chrono", "core.gateway"),
     "core.upkeep": ("chrono", "core.gateway", "core.ports"),
     "core.shared_limits": ("chrono", "core.gateway"),
+    "core.learning": (
+        "chrono",
+        "core.aggregation",
+        "core.forge",
+        "core.ftso",
+        "core.memory_file",
+        "core.ports",
+        "core.provider.score",
+        "core.watched",
+    ),
+    "core.watched": ("core.aggregation", "core.forge.anomaly"),
+    "core.memory_file": (),
     "core.bus": ("chrono", "core.ports"),
     "core.keys": ("chrono",),
     "core.rotation": ("chrono",),
@@ -81,6 +93,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.aggregation",
         "core.api",
         "core.gateway",
+        "core.forge.anomaly.watch",
+        "core.forge.report",
         "core.messages",
         "core.ports",
         "core.ftso",
@@ -197,6 +211,9 @@ def test_nothing_imports_the_client_and_no_worker_carries_it() -> None:
         "core.aggregation",
         "core.ftso",
         "core.columns",
+        "core.forge.anomaly",
+        "core.forge.memory",
+        "core.forge.report",
         "core.messages",
         "core.signed.prices",
         "core.signed.passes",
@@ -215,6 +232,13 @@ def test_pure_rooms_open_no_socket_read_no_clock_and_draw_no_entropy(package: st
         }, name
         calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         assert not {call for call in calls if any(call.endswith(clock) for clock in CLOCKS)}, name
+
+
+def test_the_core_does_without_the_detectors_of_the_shelf() -> None:
+    for name, tree in everything():
+        assert not {
+            wanted for wanted in imports(tree) if inside(wanted, "river") or inside(wanted, "sklearn")
+        }, name
 
 
 def test_only_settings_reads_the_environment() -> None:

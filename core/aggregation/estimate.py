@@ -74,14 +74,18 @@ class Aggregator:
             conversion=_known_rates(markets, new.rates),
         )
 
-    @property
-    def memory(self) -> Memory:
-        """All that was learned so far."""
-        return self._learned.memory
-
     def learn(self, medians: Floats, at: float) -> None:
         """Learn from a finished round: the medians [F] in US dollars, NaN for none, of the commit at `at`."""
         self._learned.learn(medians, at)
+
+    @property
+    def memory(self) -> Memory:
+        """What was learned so far: a value, which passes and rounds replace."""
+        return self._learned.memory
+
+    def remember(self, memory: Memory) -> None:
+        """Go on from what was learned before, by an estimator of the same feed table and rules."""
+        self._learned.memory = memory
 
     def _legs(self, new: Pass) -> LegColumns:
         slot = self._window.markets.slot

@@ -15,6 +15,7 @@ from core.api import problems
 from core.api.admin import AdminRoutes
 from core.api.book import CurrentBook
 from core.api.document import describe
+from core.api.forge import ForgeRoutes
 from core.api.gate import Gate
 from core.api.health import HealthRoutes
 from core.api.history import HistoryRoutes
@@ -64,6 +65,7 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
         RoundRoutes(services),
         ShadowRoutes(services),
         EventRoutes(hub),
+        ForgeRoutes(services),
     ):
         app.include_router(routes.router())
     if services.gateway is not None:

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from core.aggregation.estimates import Estimates
 from core.api.gate import Gateway
+from core.forge.anomaly.watch import Anomaly
+from core.forge.report import FeedSkill, LegReport
 from core.ftso.identities import VotingRoundId
 from core.ftso.timings import Step
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
@@ -100,6 +102,30 @@ class Routes(Protocol):
         ...
 
 
+class Learning(Protocol):
+    """Knows what the estimator has learned. Answers from memory."""
+
+    def state(self) -> Mapping[str, object]:
+        """What the model is and how it came to be."""
+        ...
+
+    def legs(self) -> Sequence[LegReport]:
+        """What each leg has shown itself to be, in the order of `chrono.feeds.LEGS`."""
+        ...
+
+    def anomalies(self) -> Sequence[Anomaly]:
+        """Anomalies that last, then those that are over, newest first."""
+        ...
+
+    def skills(self) -> Sequence[FeedSkill]:
+        """How well each feed's medians are foretold, in the order of `chrono.feeds.FEEDS`."""
+        ...
+
+    def coverage(self) -> Mapping[str, tuple[int, float]]:
+        """By feed, the number of rounds whose median was compared with a band, and the share inside."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the API needs. `ready` answers from memory: check name -> (ok, detail).
@@ -126,3 +152,4 @@ class Services:
     shadow_book: ShadowBook | None = None
     gateway: Gateway | None = None
     price_signer: PassSigner | None = None
+    learning: Learning | None = None

@@ -97,4 +97,4 @@ def test_every_route_of_the_api_is_in_the_document() -> None:
     paths = {(operation.method, operation.path) for operation in operations}
     assert ("post", "/ingest") in paths
     assert ("post", "/feed-values/{voting_round}") in paths
-    assert len(paths) == 28
+    assert len(paths) == 32

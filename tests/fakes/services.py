@@ -37,6 +37,7 @@ from core.signed.key import PriceKey
 from core.signed.passes import PassSigner
 from core.upkeep import GatewayMetrics, Upkeep
 from tests.fakes.accounts import FakeAccounts
+from tests.fakes.learning import FakeLearning
 
 ADMIN_TOKEN = "the-operator's-own-token-of-the-tests"
 NOW = 1_790_000_000.0
@@ -213,6 +214,7 @@ class World:
             portal_dir=self.portal_dir,
             gateway=self.gateway,
             price_signer=PassSigner(PriceKey(bytes(31) + b"\x01"), 14),
+            learning=FakeLearning(),
         )
 
     def volumes(self, feed: str, window_s: int, at: float) -> Mapping[str, float]:

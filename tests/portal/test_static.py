@@ -11,7 +11,11 @@ from core.portal import STATIC
 
 FILES = sorted(path for path in STATIC.rglob("*") if path.suffix in (".html", ".css", ".js", ".svg"))
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
-PAGES = {STATIC / "index.html": STATIC / "app.js", STATIC / "rounds/index.html": STATIC / "rounds/rounds.js"}
+PAGES = {
+    STATIC / "index.html": STATIC / "app.js",
+    STATIC / "rounds/index.html": STATIC / "rounds/rounds.js",
+    STATIC / "forge/index.html": STATIC / "forge/forge.js",
+}
 """Each page's first script."""
 NAMES_NOT_FETCHED = ("http://www.w3.org/2000/svg",)
 

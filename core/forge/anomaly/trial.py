@@ -1,0 +1,235 @@
+"""A trial of detectors: what a market shows, look by look, and how well the alarms told right from wrong.
+
+Pure. `observe` plays a tape through the aggregation as it stands and keeps the features; `alarms` runs a
+detector over them; `measure` compares the alarms with what is known to have been wrong. Alarms are counted
+as episodes of a leg, not as looks:
+
+- precision: the share of alarms that touch a wrong stretch of their leg, or the `GRACE_S` after it. Alarms
+  about a leg that stood still by an outage of the market's own are not counted.
+- recall: the share of events of which at least one leg was caught, from when it was wrong.
+- delay: from then to the first alarm, in seconds.
+- cost: by how much the estimate's distance from the truth grows, in basis points of all looks, if the legs in
+  an alarm have no weight, as long as another leg of the feed has one. Below 0 it gains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from core.aggregation.estimate import Aggregator
+from core.aggregation.estimates import Floats
+from core.aggregation.markets import Bools, Ints, Markets
+from core.aggregation.median import sort_rows, weighted_quantiles
+from core.aggregation.window import Window
+from core.forge.anomaly.detectors import Detector
+from core.forge.anomaly.features import Features, Glance, Habits
+from core.forge.anomaly.injections import Injected, Injection, standing
+from core.forge.anomaly.verdicts import Verdicts
+from core.forge.tape import Schedule, Tape, polls
+
+GRACE_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """N looks: at [N], features [N, D, F, K]; log_price and weight [N, F, K]; price and truth [N, F];
+    wrong and ignored [N, F, K]. `since` is the first look that counts."""
+
+    markets: Markets
+    at: Floats
+    features: Floats
+    log_price: Floats
+    weight: Floats
+    price: Floats
+    truth: Floats
+    wrong: Bools
+    ignored: Bools
+    events: tuple[Injection, ...]
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How a detector did. alarms: episodes that count; caught and events: by kind; delays in seconds."""
+
+    alarms: int
+    right: int
+    caught: dict[str, int]
+    events: dict[str, int]
+    delays: tuple[float, ...]
+    hours: float
+    cost_bps: float
+    cost_bps_on_events: float
+
+    @property
+    def precision(self) -> float:
+        return self.right / self.alarms if self.alarms else 1.0
+
+    @property
+    def recall(self) -> float:
+        return sum(self.caught.values()) / max(sum(self.events.values()), 1)
+
+    @property
+    def f1(self) -> float:
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+
+def observe(
+    injected: Injected, schedule: Schedule, *, warm_up_s: float, habits: Habits | None = None
+) -> Observed:
+    """Play a tape. What stood still by itself is known only where the tape knows the truth."""
+    tape = injected.tape
+    window = Window(tape.feeds)
+    aggregator, markets = Aggregator(window), window.markets
+    features, told, glances, prices, at = Features(markets, habits), [], [], [], []
+    for poll in polls(tape, schedule):
+        window.apply(poll.ticks, poll.at)
+        estimates = aggregator.estimate(poll.at)
+        glance = Glance.of(markets, estimates, window.observed(poll.at))
+        told.append(features.look(glance, poll.at))
+        glances.append((glance.log_price, glance.weight))
+        prices.append(estimates.price)
+        at.append(poll.at)
+    times = np.array(at)
+    rows = tape.row(times - schedule.latency_s)
+    return Observed(
+        markets=markets,
+        at=times,
+        features=np.stack(told),
+        log_price=np.stack([price for price, _ in glances]),
+        weight=np.stack([weight for _, weight in glances]),
+        price=np.stack(prices),
+        truth=tape.truth[rows],
+        wrong=_padded(markets, injected.wrong[rows]),
+        ignored=_padded(markets, standing(tape)[rows]),
+        events=injected.events,
+        since=int(np.searchsorted(times, times[0] + warm_up_s)),
+    )
+
+
+def _padded(markets: Markets, by_leg: Bools) -> Bools:
+    out = np.zeros((len(by_leg), markets.shape[0] * markets.shape[1]), np.bool_)
+    out[:, markets.slot] = by_leg
+    return out.reshape(len(by_leg), *markets.shape)
+
+
+def scores_of(detector: Detector, seen: Observed) -> Floats:
+    """The scores [N, F, K], look by look."""
+    return np.stack(
+        [detector.score(row, at) for row, at in zip(seen.features, seen.at.tolist(), strict=True)]
+    )
+
+
+def alarms(scores: Floats, seen: Observed, threshold: float) -> Bools:
+    """The legs in an alarm, [N, F, K]."""
+    verdicts = Verdicts(seen.markets.shape, threshold)
+    return np.stack([verdicts.judge(row, at) for row, at in zip(scores, seen.at.tolist(), strict=True)])
+
+
+def measure(flagged: Bools, seen: Observed, *, costs: bool = True) -> Measured:
+    """How the alarms compare with what is known; without `costs`, the slow part, these are 0."""
+    near = _touched(seen.wrong, seen.at)
+    total, right = _episodes(flagged, near, _touched(seen.ignored, seen.at), seen.since)
+    caught: dict[str, int] = {}
+    events: dict[str, int] = {}
+    delays = []
+    for event in seen.events:
+        if not event.guilty:
+            continue
+        delay = _delay(event, flagged, seen)
+        if delay is None:
+            continue  # it did no harm, or nobody looked
+        events[event.kind] = events.get(event.kind, 0) + 1
+        caught[event.kind] = caught.get(event.kind, 0) + (delay < np.inf)
+        delays += [delay] if delay < np.inf else []
+    cost = _cost(flagged, seen) if costs else np.zeros((len(seen.at) - seen.since, flagged.shape[1]))
+    during = np.asarray(near.any(axis=2))[seen.since :]
+    return Measured(
+        alarms=total,
+        right=right,
+        caught=caught,
+        events=events,
+        delays=tuple(delays),
+        hours=float(seen.at[-1] - seen.at[seen.since]) / 3600,
+        cost_bps=_mean(cost[~during]),
+        cost_bps_on_events=_mean(cost[during]),
+    )
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else 0.0
+
+
+def _touched(wrong: Bools, at: Floats) -> Bools:
+    """`wrong`, and the GRACE_S after it."""
+    last = np.full(wrong.shape[1:], -np.inf)
+    out = np.empty_like(wrong)
+    for row, now in enumerate(at.tolist()):
+        last[wrong[row]] = now
+        out[row] = now - last <= GRACE_S
+    return out
+
+
+def _episodes(flagged: Bools, near: Bools, ignored: Bools, since: int) -> tuple[int, int]:
+    """How many episodes there are that count, and how many of them are right."""
+    total = right = 0
+    for feed, leg in np.argwhere(flagged[since:].any(axis=0)).tolist():
+        line = flagged[:, feed, leg].astype(np.int8)
+        edges = np.diff(np.concatenate(([0], line, [0])))
+        for begin, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+            touches = bool(near[begin:end, feed, leg].any())
+            if begin >= since and (touches or not ignored[begin:end, feed, leg].any()):
+                total += 1
+                right += touches
+    return total, right
+
+
+def _delay(event: Injection, flagged: Bools, seen: Observed) -> float | None:
+    """Seconds from the first harm to the first alarm on one of the event's legs; inf for none."""
+    span = slice(*np.searchsorted(seen.at, (event.begin, event.end + 5.0)))
+    legs = _places(seen.markets, event.legs)
+    harmed = seen.wrong[span].reshape(-1, seen.wrong[0].size)[:, legs].any(axis=1)
+    if not harmed.any() or span.start < seen.since:
+        return None
+    first = int(harmed.argmax())
+    found = flagged[span].reshape(-1, flagged[0].size)[first:, legs].any(axis=1)
+    times = seen.at[span][first:]
+    return float(times[int(found.argmax())] - times[0]) if found.any() else np.inf
+
+
+def _places(markets: Markets, legs: Sequence[int]) -> Ints:
+    return markets.slot[list(legs)]
+
+
+def _cost(flagged: Bools, seen: Observed) -> Floats:
+    """By how much the distance from the truth grows without the legs in an alarm, bps [N since, F]."""
+    rows = range(seen.since, len(seen.at))
+    out = np.full((len(rows), seen.markets.shape[0]), np.nan)
+    truth = np.log(seen.truth)
+    for place, row in enumerate(rows):
+        weight = seen.weight[row]
+        left = weight * ~flagged[row]
+        left = np.where(left.sum(axis=1, keepdims=True) > 0, left, weight)
+        both = [
+            _centre(seen.log_price[row], each * ~np.isnan(seen.log_price[row])) for each in (weight, left)
+        ]
+        with_all, without = (np.abs(each - truth[row]) for each in both)
+        out[place] = (without - with_all) * 1e4
+    return out
+
+
+def _centre(log_price: Floats, weight: Floats) -> Floats:
+    price = sort_rows(np.where(weight > 0, log_price, np.inf))
+    whole = np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
+    return np.asarray(weighted_quantiles(price.values, price.of(weight / whole), (0.5,))[0])
+
+
+def tape_of(tape: Tape) -> Injected:
+    """A tape as it is, with nothing wrong on it."""
+    return Injected(tape, (), np.zeros((len(tape.times), tape.own), np.bool_))
