@@ -1,9 +1,9 @@
 """How wide the band must be to hold what it says: a factor that is moved until nine in ten are inside.
 
 Knows whether things fell into bands that were stated before. Does not know why: whatever the width rests
-on, its factor rises a little with each miss and falls a ninth of that with each hit, which comes to rest where
-the misses are one in ten (adaptive conformal inference; Gibbs and Candes 2021). One part of the factor is common
-to all feeds and learns fast, the rest is the feed's own.
+on, its factor rises a little with each miss and falls a ninth of that with each hit, which comes to rest
+where the misses are one in ten (adaptive conformal inference; Gibbs and Candes 2021). One part of the
+factor is common to all feeds and learns fast, the rest is the feed's own.
 
 What should be inside is the median of a round, once rounds are learned from. As long as there are none, it
 is each venue's own price under the band of all the others.

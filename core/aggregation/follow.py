@@ -147,7 +147,7 @@ def _solve_common(
         memory,
         common_square=square,
         common_product=product,
-        common=np.linalg.solve(square + ridge, product),
+        common=np.asarray(np.linalg.solve(square + ridge, product), np.float64),
     )
 
 

@@ -9,9 +9,9 @@ with itself. All memories forget by half-lives in `rules`; a residual beyond `te
 a venue that is pumped, stuck or in another unit changes no memory.
 
 - **offset**, of a venue's quote currency: the dollars of two venues are not the same where money moves
-  slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all
-  legs of the cell (venue, quote), over all feeds. Only differences can be seen, so the dollar's level is set: the offsets of
-  the dollar cells have their centre at 0, by `dollar_level`.
+  slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all legs
+  of the cell (venue, quote), over all feeds. Only differences can be seen, so the dollar's level is set:
+  the offsets of the dollar cells have their centre at 0, by `dollar_level`.
 - **bias**, of the leg alone: what is left, slower, and within `bias_bands` secondary bands.
 - **variance**: of what is left then. The weight of a leg falls with it (`trust`).
 - **lag**: how much of the latest move the leg has not made yet, the slope of `e` on the move, within [-1, 0].
@@ -232,8 +232,8 @@ def _hidden(
     told = np.abs(rates) > rules.hidden_apart
     told[0] = True
     miss = np.minimum((raw[:, None] + rates) ** 2, rules.hidden_square_max)
-    square = np.stack([np.bincount(venue, column, len(seen)) for column in miss.T], axis=1)
-    square = square / np.maximum(seen, 1)[:, None]
+    summed = np.stack([np.bincount(venue, column, len(seen)) for column in miss.T], axis=1)
+    square = summed / np.maximum(seen, 1)[:, None]
     share = _share(passed_s, rules.hidden_half_life_s) * (seen > 0)[:, None]
     misfit = memory.misfit + share * (square - memory.misfit)
     misfit = np.where(told, misfit, misfit[:, :1])  # what is worth a dollar explains as much as the dollar
