@@ -294,3 +294,13 @@ async def test_a_key_that_is_revoked_elsewhere_ends_here_by_itself(world: World)
             while (await client.get(PRICES)).status_code != 401:
                 world.now += 1
                 await asyncio.sleep(0)
+
+
+async def test_a_wrong_method_is_told_all_the_right_ones(client: httpx.AsyncClient) -> None:
+    for path, methods in (
+        ("/admin/keys", "GET, POST"),
+        ("/admin/blocks", "DELETE, GET"),
+        ("/v1/prices", "GET"),
+    ):
+        answer = await client.put(path, headers=ADMIN)
+        assert (problem(answer), answer.headers["allow"]) == ((405, "method-not-allowed"), methods)
