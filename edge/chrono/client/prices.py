@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -94,11 +94,11 @@ class AsyncClient(_Asked):
             path = told.get("next")
         return found
 
-    def stream(self, *feeds: str, since: int | None = None) -> AsyncIterator[Update | Gap]:
+    def stream(self, *feeds: str, since: int | None = None) -> AsyncGenerator[Update | Gap]:
         """Prices as they change, for ever: a lost connection is opened again and goes on where it was.
 
-        What cannot be had any more is told as a Gap. Give `since` to go on after an earlier stream. Raises
-        Problem when the API refuses for good.
+        What cannot be had any more is told as a Gap. Give `since` to go on after an earlier stream. Leave it
+        early through `contextlib.aclosing`. Raises Problem when the API refuses for good.
         """
         return listen(self._url, self._headers, feeds or ("*",), since)
 

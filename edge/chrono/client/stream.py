@@ -10,7 +10,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from chrono.client.errors import ClientError, Problem, Unreachable
@@ -25,15 +26,16 @@ _FOR_GOOD: Final = (400, 401, 404)
 
 async def listen(
     url: str, headers: Mapping[str, str], feeds: tuple[str, ...], since: int | None
-) -> AsyncIterator[Update | Gap]:
+) -> AsyncGenerator[Update | Gap]:
     """See AsyncClient.stream."""
     wait_s = BACKOFF_S_MIN
     while True:
         try:
-            async for event in _connection(url, headers, feeds, since):
-                if isinstance(event, Update):
-                    since, wait_s = event.sequence, BACKOFF_S_MIN
-                yield event
+            async with aclosing(_connection(url, headers, feeds, since)) as events:
+                async for event in events:
+                    if isinstance(event, Update):
+                        since, wait_s = event.sequence, BACKOFF_S_MIN
+                    yield event
         except Problem as problem:
             if problem.status in _FOR_GOOD or problem.type.endswith(":too-many-feeds"):
                 raise
@@ -46,7 +48,7 @@ async def listen(
 
 async def _connection(
     url: str, headers: Mapping[str, str], feeds: tuple[str, ...], since: int | None
-) -> AsyncIterator[Update | Gap]:
+) -> AsyncGenerator[Update | Gap]:
     """One connection until it is lost. Raises Problem or Unreachable."""
     try:
         from websockets.asyncio.client import connect  # noqa: PLC0415  only the stream needs it
