@@ -23,6 +23,7 @@ _BASE: Final = r"[A-Za-z0-9._-]{1,16}"
 _QUOTE: Final = r"[A-Za-z0-9]{1,8}"
 _NAME: Final = f"{_BASE}/{_QUOTE}"
 FEED_PATTERN: Final = f"^{_NAME}$"
+UNCHANGED: Final = {"description": "Nothing is newer than the tag of `If-None-Match`"}
 ALL_FEEDS: Final = tuple(feed.name for feed in FEEDS)
 
 FeedParameter = Annotated[str, Query(pattern=FEED_PATTERN, description="One feed", examples=["BTC/USD"])]
@@ -90,7 +91,7 @@ class PublicRoutes:
             self.prices,
             summary="What feeds are worth now",
             dependencies=[only("feeds", "signed")],
-            responses={200: {"model": PriceList}, **documented(400, 404, 503)},
+            responses={200: {"model": PriceList}, 304: UNCHANGED, **documented(400, 404, 503)},
             response_class=Response,
         )
         router.add_api_route(
