@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -31,7 +32,7 @@ class S3Server:
 
     def __init__(self, binary: str, folder: Path) -> None:
         self._binary, self._folder = binary, folder
-        self.port, self._ports = _free(), [_free_pair() for _ in range(3)]
+        self.port, *self._ports = (_free() for _ in range(4))
         self._process: subprocess.Popen[bytes] | None = None
         identity = {
             "name": "chrono",
@@ -92,10 +93,20 @@ class S3Server:
             aws_access_key_id=KEY_ID,
             aws_secret_access_key=SECRET,
             region_name="us-east-1",
-            config=Config(retries={"total_max_attempts": 20, "mode": "standard"}),
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5),
         )
-        client.create_bucket(Bucket=BUCKET)
-        client.put_object(Bucket=BUCKET, Key="first", Body=b"")
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                client.create_bucket(Bucket=BUCKET)
+                client.put_object(Bucket=BUCKET, Key="first", Body=b"")
+                break
+            except (BotoCoreError, ClientError):
+                assert self._process is not None
+                assert self._process.poll() is None, (self._folder / "log").read_text()[-2_000:]
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
         client.close()
 
     def kill(self) -> None:
@@ -150,18 +161,15 @@ def _weed() -> str | None:
 
 
 def _free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """A port that is free, and its counterpart 10,000 higher, where SeaweedFS listens for its own.
 
-
-def _free_pair() -> int:
-    """A port whose counterpart 10,000 higher is free too: SeaweedFS listens there for its own."""
+    Both below the ports that systems give to outgoing connections: nobody takes them before the server does.
+    """
     while True:
-        port = _free()
-        if port > 55_000:
-            continue
+        port = random.randrange(11_000, 22_000)
         try:
-            socket.create_server(("127.0.0.1", port + 10_000)).close()
+            for each in (port, port + 10_000):
+                socket.create_server(("127.0.0.1", each)).close()
         except OSError:
             continue
         return port

@@ -42,6 +42,7 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "too-many-feeds": (403, "More feeds than the tier allows in one stream; `limit` says how many."),
         "not-found": (404, "There is no such route."),
         "unknown-feed": (404, "There is no such feed; /v1/feeds lists all."),
+        "no-model": (404, "This process makes no estimates."),
         "no-signer": (404, "This core signs no prices."),
         "no-round": (404, "Nothing is known of this voting round."),
         "round-missed": (404, "No values were frozen for this voting round, and none will be."),

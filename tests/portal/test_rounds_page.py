@@ -75,6 +75,7 @@ async def test_a_feeds_score_is_told_with_value_rank_and_distance(rounds: Visit)
     book.find(FINISHED)["feeds"][2] |= feed | bands  # type: ignore[index]
     await rounds.page.reload()
     row = rounds.page.locator(FEED.format(book.find(FINISHED)["feeds"][2]["feed"]))  # type: ignore[index]
+    await row.wait_for()
     cells = await row.locator("td").all_inner_texts()
     assert cells[:4] == ["64,000.12", "64,000.25", "+20.3", "3 of 96"]
     assert await row.locator(".band[data-hit=yes]").count() == 3

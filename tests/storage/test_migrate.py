@@ -23,7 +23,15 @@ from core.storage.names import name_ids, sync_names
 from core.storage.pool import capabilities, connector
 from tests.databases import fresh_database
 
-NAMES = ["0001_records", "0002_series", "0003_market", "0004_provider", "0005_duties", "0006_shadow"]
+NAMES = [
+    "0001_records",
+    "0002_series",
+    "0003_market",
+    "0004_provider",
+    "0005_duties",
+    "0006_shadow",
+    "0007_gateway",
+]
 
 
 @pytest.fixture
