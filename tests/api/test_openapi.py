@@ -24,7 +24,8 @@ UNSAYABLE = ("/ingest", "/v1/prices/history", "/v1/usage", "/admin/usage", "/adm
 that is there to be lifted.
 """
 LONG_LISTS = ("/feed-values/", "/feed-values/{voting_round}", "/volumes/")
-"""Lists of up to 1,000 feeds: what is generated as too long is now and then within that, and rightly taken."""
+"""Lists of up to 1,000 feeds: what is generated as too long is now and then within that, and accepted
+rightly."""
 ENDLESS = "/v1/stream/sse"
 """Its answer does not end; `test_sse` reads it over sockets."""
 
