@@ -3,13 +3,14 @@
 Both answer for the same minute of a synthetic market: a quote and a trade of every leg in each of the twelve
 buckets, stablecoins and three quote currencies included, a few legs off, stuck or silent. The kernel's figure
 is the median of many passes of `estimate_all` (conversion, staleness, outliers, VWAP, TWAP, median, band)
-and of `Aggregator.estimate`, with the best beside it. On a shared machine a long call is interrupted and a
-short one is not, so the ratio is the smaller of that of the medians and that of the bests. One core is
-enough: nothing in here starts a thread.
+and of `Aggregator.estimate`, which also learns, each a millisecond later, with the best beside it. On a
+shared machine a long call is interrupted and a short one is not, so the ratio is the smaller of that of the
+medians and that of the bests. One core is enough: nothing in here starts a thread.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from statistics import median
@@ -76,16 +77,18 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         window.apply(ticks, at)
         twin.apply(plain_ticks(ticks), at)
     seen = window.observed(at)
+    later = itertools.count(1)
     kernel, whole, slow, take = [], [], [], []
     # In turns, so that what else the machine does falls on all of them alike.
     for _ in range(2 if quick else 9):
         kernel += _times(lambda: estimate_all(window.markets, graph, seen, at, window.rules), 300)
-        whole += _times(lambda: aggregator.estimate(at), 300)
+        whole += _times(lambda: aggregator.estimate(at + next(later) / 1000), 300)
         take += _times(lambda: window.apply(ticks, at), 20)
         slow += _times(lambda: plain.estimate(twin, at), 1)
     vector = f"{FEED_COUNT} feeds x {LEG_COUNT} legs"
     rows = []
-    for name, mine in (("kernel", kernel), ("whole pass", whole)):
+    targets = (("kernel", kernel, "< 1 ms, >= 100x"), ("whole pass, with learning", whole, "< 2 ms"))
+    for name, mine, target in targets:
         rows.append(
             {
                 "name": f"aggregation, {vector}, {name}, median (best {min(mine):.2f} ms)",
@@ -94,7 +97,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
                 "baseline": median(slow),
                 "baseline_name": "plain twin",
                 "ratio": min(median(slow) / median(mine), min(slow) / min(mine)),
-                "target": "< 1 ms, >= 100x",
+                "target": target,
             }
         )
     rows.append(
