@@ -62,6 +62,7 @@ class S3Server:
             "s3": "true",
             "s3.port": str(self.port),
             "s3.port.grpc": str(_free()),
+            "s3.port.iceberg": "0",  # its own port is fixed: two servers would be in each other's way
             "s3.config": str(self._folder / "s3.json"),
         }
         with (self._folder / "log").open("ab") as log:
