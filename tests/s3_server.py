@@ -62,7 +62,9 @@ class S3Server:
             "s3": "true",
             "s3.port": str(self.port),
             "s3.port.grpc": str(_free()),
-            "s3.port.iceberg": "0",  # its own port is fixed: two servers would be in each other's way
+            # Ports of their own are fixed for these two, and would be in the way of a second server.
+            "s3.port.iceberg": "0",
+            "s3.port.lance": "0",
             "s3.config": str(self._folder / "s3.json"),
         }
         with (self._folder / "log").open("ab") as log:

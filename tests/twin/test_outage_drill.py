@@ -21,7 +21,7 @@ from tests.s3_server import BUCKET, KEY_ID, SECRET, S3Server
 from tests.served_core import served_core
 from tests.twin.lambdas import Answer, Function, function
 
-AGE_S_MAX = 6.0
+AGE_S_MAX = 12.0
 PATIENCE_S = 60.0
 FEED = "/v1/prices/BTC/USD"
 
