@@ -149,8 +149,10 @@ def failed(name: str, error: Exception) -> Row:
 def met(row: Row) -> bool | None:
     """Whether a row's target is met; None if it has none, False if it was not measured."""
     target = row["target"]
+    if "error" in row:
+        return False
     if target is None:
-        return False if "error" in row else None
+        return None
     text = f"< {target}" if isinstance(target, int | float) else str(target)
     bounds = _BOUND.findall(text)
     if not bounds:
