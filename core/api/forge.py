@@ -12,15 +12,14 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from chrono.feeds import FEEDS
-from core.api.problems import Problem, Refused, documented, unknown_feed
-from core.api.queries import only
+from core.api.problems import Problem, Refused, documented
+from core.api.public import ALL_FEEDS
+from core.api.queries import known_feeds, only
 from core.api.schemas import AnomalyList, ForgeDocument, LearnedLegs, SkillList
 from core.api.services import Learning, Services
 from core.forge.report import TARGET_COVERAGE
 
 LISTED_MAX: Final = 500
-_FEEDS: Final = frozenset(feed.name for feed in FEEDS)
 
 FeedParameter = Annotated[
     str | None, Query(description="Only this feed", max_length=40, examples=["BTC/USD"])
@@ -54,13 +53,15 @@ class ForgeRoutes:
         return _json({"at": self._services.clock(), **self._learning().state()})
 
     async def legs(self, feed: FeedParameter = None) -> Response:
-        told = [asdict(leg) for leg in self._learning().legs() if _is(feed, leg.feed)]
+        learning, wanted = self._learning(), _wanted(feed)
+        told = [asdict(leg) for leg in learning.legs() if leg.feed in wanted]
         return _json({"at": self._services.clock(), "legs": told})
 
     async def anomalies(self, feed: FeedParameter = None, limit: LimitParameter = 100) -> Response:
         """Those that last come first, then those that are over, newest first."""
-        found = [asdict(each) for each in self._learning().anomalies() if _is(feed, each.feed)]
-        return _json({"at": self._services.clock(), "anomalies": found[:limit]})
+        learning, wanted = self._learning(), _wanted(feed)
+        found = [each for each in learning.anomalies() if each.feed in wanted][:limit]
+        return _json({"at": self._services.clock(), "anomalies": [asdict(each) for each in found]})
 
     async def skill(self) -> Response:
         learning = self._learning()
@@ -90,11 +91,9 @@ class ForgeRoutes:
         return self._services.learning
 
 
-def _is(wanted: str | None, feed: str) -> bool:
-    """Whether a feed is asked for; raises a 404 for one that does not exist."""
-    if wanted is not None and wanted not in _FEEDS:
-        raise unknown_feed(wanted)
-    return wanted is None or wanted == feed
+def _wanted(feed: str | None) -> tuple[str, ...]:
+    """The feeds that are asked for; raises a 404 for one that does not exist."""
+    return ALL_FEEDS if feed is None else known_feeds((feed,))
 
 
 def _json(told: dict[str, Any]) -> Response:
