@@ -26,8 +26,7 @@ from starlette.routing import Route
 from core.api.app import create_api
 from core.api.current import CurrentPrices
 from core.api.server import serve
-from core.messages import decode_pass, encode_pass
-from tests.fakes.services import World, estimates_at
+from tests.fakes.services import World, estimates_at, message_at
 
 RATE_PER_S = 500
 CONNECTIONS = 32
@@ -104,9 +103,7 @@ def _chrono_server(control: Connection) -> None:
 
 
 def _bare_server(control: Connection) -> None:
-    body = CurrentPrices(World().services()).body(
-        tuple(decode_pass(encode_pass(estimates_at(), {})).fragments)
-    )
+    body = CurrentPrices(World().services()).body(tuple(message_at().fragments))
 
     async def prices(_: Request) -> Response:
         return Response(body, media_type="application/json")

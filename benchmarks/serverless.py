@@ -29,7 +29,7 @@ from typing import Any
 from core.signed.key import PriceKey
 from core.signed.passes import PassSigner
 from core.snapshot.writer import snapshot_of
-from tests.fakes.services import estimates_at
+from tests.fakes.services import message_at
 from tests.twin.lambdas import gateway_event
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +70,7 @@ def run(quick: bool = False) -> list[dict[str, object]]:
         site = sysconfig.get_paths()["purelib"]
         with _served(b'{"prices":[]}') as core:
             fresh = _starts(folder / "twin", _environment(core, core), "core", [], times)
-        body = snapshot_of(estimates_at(time.time()), PassSigner(KEY, 14))
+        body = snapshot_of(message_at(time.time()), PassSigner(KEY, 14))
         with _served(body) as bucket:
             old = _starts(
                 folder / "twin", _environment("http://127.0.0.1:1", bucket), "snapshot", [site], times

@@ -23,8 +23,8 @@ from prometheus_client import CollectorRegistry
 
 from core.api.app import create_api
 from core.api.server import serve
-from core.messages import decode_pass, encode_pass
-from tests.fakes.services import World, estimates_at
+from core.messages import decode_pass
+from tests.fakes.services import World, encoded_at
 
 CLIENTS = 500
 PASSES_PER_S = 5.0
@@ -103,7 +103,7 @@ async def _passes(publish: Callable[[bytes], object], stop: asyncio.Event) -> No
     while not stop.is_set():
         sequence += 1
         at = time.time()
-        await publish(encode_pass(estimates_at(at, sequence), {}))
+        await publish(encoded_at(at, sequence))
         await asyncio.sleep(max(0.0, started + sequence / PASSES_PER_S - time.monotonic()))
 
 

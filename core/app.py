@@ -38,7 +38,7 @@ from core.gateway.meter import Meter
 from core.ingest import Ingest, IngestMetrics
 from core.keys import KnownKeys, verify
 from core.learning import Learning
-from core.messages import encode_pass
+from core.messages import encode_pass, message_of
 from core.networks import network_of, provider_name
 from core.portal import STATIC
 from core.ports import StoreUnavailable
@@ -157,7 +157,7 @@ class _Core:
         return Services(
             ingest=self.ingest,
             latest=lambda: self.publisher.latest,
-            reference_prices=lambda: self.publisher.reference,
+            last_pass=lambda: self.publisher.message,
             estimates=self.estimates,
             rounds=self.rounds,
             volumes=self._traded,
@@ -267,6 +267,7 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         aggregates=learning,
         bus=bus,
         store=estimates,
+        tell=message_of,
         encode=encode_pass,
         clock=time.time,
         metrics=PublishMetrics(registry),
@@ -354,7 +355,7 @@ def _snapshots(
     from core.snapshot.s3 import S3Objects  # noqa: PLC0415 - a core without a bucket need not wait for boto3
 
     return SnapshotWriter(
-        latest=lambda: publisher.latest,
+        last_pass=lambda: publisher.message,
         signer=signer,
         objects=S3Objects(*access),
         name=settings.snapshot_prefix + OBJECT,

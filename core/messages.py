@@ -60,23 +60,53 @@ class MalformedMessage(ChronoError):
 
 @dataclass(frozen=True, slots=True)
 class PassMessage:
-    """A decoded message: each feed's JSON object as bytes, not parsed."""
+    """One pass: each feed's JSON object as bytes, not parsed. `at` is in whole milliseconds."""
 
     sequence: int
     at: float
     fragments: Mapping[str, bytes]
 
 
-def encode_pass(estimates: Estimates, reference: Reference, at: float | None = None) -> bytes:
-    """The message of one pass, as seen at its own time, or later at `at`: ages grow, and LIVE ends."""
-    objects = price_objects(estimates, reference, at)
+def message_of(estimates: Estimates, reference: Reference) -> PassMessage:
+    """What is told of one pass, as seen at its own time."""
+    objects = map(orjson.dumps, price_objects(estimates, reference))
+    names = (feed.name for feed in FEEDS)
+    return PassMessage(estimates.sequence, round(estimates.at, 3), dict(zip(names, objects, strict=True)))
+
+
+def is_late(message: PassMessage, at: float) -> bool:
+    """Whether the pass is too old to be told as it is. One from the future is too: a clock is wrong."""
+    return abs(at - message.at) > LATE_S
+
+
+def as_seen(message: PassMessage, at: float) -> PassMessage:
+    """The message as it is told at `at`: of a late pass the ages have grown, and nothing is live."""
+    if not is_late(message, at):
+        return message
+    late_s = max(0.0, at - message.at)
+    told = {feed: _late(fragment, late_s) for feed, fragment in message.fragments.items()}
+    return PassMessage(message.sequence, message.at, told)
+
+
+def _late(fragment: bytes, late_s: float) -> bytes:
+    price = orjson.loads(fragment)
+    price["why"] = f"no estimate came for {late_s:.0f} s"
+    if price["state"] == _STATES[FeedState.LIVE]:
+        price["state"] = _STATES[FeedState.STALE]
+    if price["age_s"] is not None:
+        price["age_s"] = round(price["age_s"] + late_s, 3)
+    return orjson.dumps(price)
+
+
+def encode_pass(message: PassMessage) -> bytes:
+    """The bytes that the bus carries."""
     header = {
         "version": VERSION,
-        "sequence": estimates.sequence,
-        "at": round(estimates.at, 3),
-        "feeds": [feed.name for feed in FEEDS],
+        "sequence": message.sequence,
+        "at": message.at,
+        "feeds": list(message.fragments),
     }
-    return b"\n".join([orjson.dumps(header), *map(orjson.dumps, objects)])
+    return b"\n".join([orjson.dumps(header), *message.fragments.values()])
 
 
 def decode_pass(message: bytes) -> PassMessage:
@@ -92,11 +122,8 @@ def decode_pass(message: bytes) -> PassMessage:
         raise MalformedMessage(f"not a message of a pass: {error}") from None
 
 
-def price_objects(
-    estimates: Estimates, reference: Reference, at: float | None = None
-) -> list[dict[str, object]]:
+def price_objects(estimates: Estimates, reference: Reference) -> list[dict[str, object]]:
     """One JSON object a feed, in the order of FEEDS."""
-    late_s = 0.0 if at is None else max(0.0, at - estimates.at)
     columns = zip(
         FEEDS,
         estimates.price.tolist(),
@@ -117,7 +144,7 @@ def price_objects(
     seen_at = round(estimates.at, 3)
     objects: list[dict[str, object]] = []
     for feed, price, low, high, median, vwap, twap, age_s, used, state_now, listed, legs, at_pools in columns:
-        state = _state(state_now, price, late_s)
+        state = state_now if math.isfinite(price) else FeedState.NONE
         change, since = _change(price, reference.get(feed.name))
         objects.append(
             {
@@ -132,9 +159,9 @@ def price_objects(
                 "change_since": since,
                 "venues_used": used,
                 "venues_listed": listed,
-                "age_s": round(age_s + late_s, 3) if math.isfinite(age_s) else None,
+                "age_s": round(age_s, 3) if math.isfinite(age_s) else None,
                 "state": _STATES[state],
-                "why": _why(state, reasons[legs], at_pools, used, late_s),
+                "why": _why(state, reasons[legs], at_pools, used),
                 "at": seen_at,
                 "sequence": estimates.sequence,
             }
@@ -149,12 +176,6 @@ def price_text(price: float | None, feed: Feed) -> str | None:
     return f"{price:.{feed.decimals + EXTRA_DIGITS}f}"
 
 
-def _state(state: int, price: float, late_s: float) -> int:
-    if not math.isfinite(price):
-        return FeedState.NONE
-    return FeedState.STALE if state == FeedState.LIVE and late_s > LATE_S else state
-
-
 def _change(price: float, reference: tuple[float, float] | None) -> tuple[float | None, float | None]:
     """The change in percent since the reference, and the reference's time."""
     if reference is None or not math.isfinite(price) or not reference[1] > 0:
@@ -162,16 +183,12 @@ def _change(price: float, reference: tuple[float, float] | None) -> tuple[float 
     return round((price / reference[1] - 1) * 100, 3), round(reference[0], 3)
 
 
-def _why(
-    state: int, reasons: Sequence[int], at_pools: Sequence[bool], venues_used: int, late_s: float
-) -> str | None:
+def _why(state: int, reasons: Sequence[int], at_pools: Sequence[bool], venues_used: int) -> str | None:
     """In a few words why a feed is not live, or what is to be known of a live one; None for nothing."""
     if state == FeedState.LIVE:
         if any(at_pools) and _rests_on(reasons, at_pools):
             return POOLS_ALONE
         return ONE_VENUE if venues_used == 1 else None
-    if late_s > LATE_S:
-        return f"no estimate was made for {late_s:.0f} s"
     counts = Counter(reason for reason in reasons if reason != LegReason.USED)
     if not counts:
         return "no estimate yet"

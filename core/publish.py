@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from core.aggregation.estimates import Estimates, FeedState
+from core.messages import PassMessage
 from core.ports import Bus, EstimateStore, StoreUnavailable
 
 QUIET_PASS_S: Final = 1.0
@@ -72,16 +73,18 @@ class Publisher:
         aggregates: Aggregates,
         bus: Bus,
         store: EstimateStore,
-        encode: Callable[[Estimates, Reference], bytes],
+        tell: Callable[[Estimates, Reference], PassMessage],
+        encode: Callable[[PassMessage], bytes],
         clock: Callable[[], float],
         metrics: PublishMetrics,
         interval_s: float,
         store_interval_s: float,
     ) -> None:
         self._aggregates, self._bus, self._store = aggregates, bus, store
-        self._encode, self._clock, self._metrics = encode, clock, metrics
+        self._tell, self._encode, self._clock, self._metrics = tell, encode, clock, metrics
         self._interval_s, self._store_interval_s = interval_s, store_interval_s
         self._latest: Estimates | None = None
+        self._message: PassMessage | None = None
         self._reference: Reference = {}
         self._poked = asyncio.Event()
         self._poked_at: float | None = None
@@ -96,9 +99,9 @@ class Publisher:
         return self._latest
 
     @property
-    def reference(self) -> Reference:
-        """By feed, (time, price) of about a day ago, or of the oldest estimate if that is younger."""
-        return self._reference
+    def message(self) -> PassMessage | None:
+        """The last pass as it was told; None before the first."""
+        return self._message
 
     def poke(self) -> None:
         """Ticks are in the window: the next pass is due as soon as the interval allows."""
@@ -122,8 +125,8 @@ class Publisher:
         """One pass: estimate, remember, publish, queue for the store."""
         with self._metrics.pass_seconds.time():
             estimates = self._aggregates.estimate(at)
-        self._latest = estimates
-        await self._bus.publish(self._encode(estimates, self._reference))
+        self._latest, self._message = estimates, self._tell(estimates, self._reference)
+        await self._bus.publish(self._encode(self._message))
         if self._poked_at is not None:
             self._metrics.tick_to_publish.observe(max(0.0, self._clock() - self._poked_at))
             self._poked_at = None

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.ports": ("chrono", "core.aggregation", "core.columns", "core.ftso"),
     "core.messages": ("chrono", "core.aggregation"),
     "core.ingest": ("chrono", "core.columns", "core.ports"),
-    "core.publish": ("chrono", "core.aggregation", "core.ports"),
+    "core.publish": ("chrono", "core.aggregation", "core.messages", "core.ports"),
     "core.rounds": ("chrono", "core.aggregation", "core.ftso", "core.ports"),
     "core.venue_board": ("chrono", "core.ports"),
     "core.storage": (
@@ -103,8 +103,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.signed",
     ),
     "core.signed.prices": (),
-    "core.signed": ("chrono", "core.aggregation", "core.messages", "core.signed"),
-    "core.snapshot": ("chrono", "core.aggregation", "core.signed", "core.snapshot"),
+    "core.signed": ("chrono", "core.messages", "core.signed"),
+    "core.snapshot": ("chrono", "core.messages", "core.signed", "core.snapshot"),
     "core.twin": ("chrono", "core.api", "core.signed.prices", "core.snapshot", "core.twin"),
     "core.supervisor": ("chrono", "core.lifecycle"),
 }

@@ -15,15 +15,19 @@ from chrono.feeds import FEEDS
 from core.aggregation.estimates import FeedState
 from core.api.schemas import Price
 from core.messages import (
+    LATE_S,
     ONE_VENUE,
     POOLS_ALONE,
     MalformedMessage,
+    as_seen,
     decode_pass,
     encode_pass,
+    is_late,
+    message_of,
     price_objects,
     price_text,
 )
-from tests.fakes.services import NOW, estimates_at
+from tests.fakes.services import NOW, encoded_at, estimates_at, message_at
 
 ANY_FLOATS = st.lists(st.floats(), min_size=1, max_size=5).map(lambda some: np.resize(some, len(FEEDS)))
 ANY_STATES = st.lists(st.sampled_from(FeedState), min_size=1, max_size=5)
@@ -31,7 +35,7 @@ ANY_STATES = st.lists(st.sampled_from(FeedState), min_size=1, max_size=5)
 
 def test_a_message_is_taken_apart_without_parsing_its_prices() -> None:
     estimates = estimates_at(NOW, 7)
-    decoded = decode_pass(encode_pass(estimates, {}))
+    decoded = decode_pass(encode_pass(message_of(estimates, {})))
     assert (decoded.sequence, decoded.at) == (7, NOW)
     assert [json.loads(each) for each in decoded.fragments.values()] == price_objects(estimates, {})
 
@@ -43,11 +47,25 @@ def test_whatever_is_estimated_is_told_as_finite_text(
 ) -> None:
     state = np.resize(np.array(states, np.int8), len(FEEDS))
     estimates = replace(estimates_at(), price=np.abs(price), age_s=age, state=state)
-    message = encode_pass(estimates, {"BTC/USD": (NOW, reference)}, at=NOW + 1)
-    for fragment in decode_pass(message).fragments.values():
-        told = Price.model_validate_json(fragment)
-        assert (told.price is None) == (told.state == "none")
-        assert (told.why in (None, ONE_VENUE, POOLS_ALONE)) == (told.state == "live")
+    message = message_of(estimates, {"BTC/USD": (NOW, reference)})
+    for seen_at in (NOW, NOW + 1, NOW + LATE_S + 1):
+        for fragment in as_seen(message, seen_at).fragments.values():
+            told = Price.model_validate_json(fragment)
+            assert (told.price is None) == (told.state == "none")
+            assert (told.why in (None, ONE_VENUE, POOLS_ALONE)) == (told.state == "live")
+
+
+def test_a_pass_that_is_late_is_told_stale_and_older() -> None:
+    message = message_at(NOW)
+    assert as_seen(message, NOW + LATE_S) is message
+    told = Price.model_validate_json(as_seen(message, NOW + LATE_S + 5).fragments["BTC/USD"])
+    assert (told.state, told.age_s, told.why) == ("stale", 15.25, "no estimate came for 15 s")
+    assert told.price == Price.model_validate_json(message.fragments["BTC/USD"]).price
+
+
+def test_a_pass_from_the_future_is_not_told_as_live() -> None:
+    assert is_late(message_at(NOW + 60), NOW)
+    assert Price.model_validate_json(as_seen(message_at(NOW + 60), NOW).fragments["BTC/USD"]).state == "stale"
 
 
 @given(st.binary(max_size=300))
@@ -58,7 +76,7 @@ def test_garbage_is_refused_cleanly(garbage: bytes) -> None:
 
 @given(st.integers(0, 2_000), st.integers(0, 255))
 def test_a_damaged_head_is_refused_or_read(place: int, byte: int) -> None:
-    message = bytearray(encode_pass(estimates_at(), {}))
+    message = bytearray(encoded_at())
     message[place] = byte
     with suppress(MalformedMessage):
         assert len(decode_pass(bytes(message)).fragments) == len(FEEDS)

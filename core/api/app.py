@@ -56,7 +56,7 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
     app.state.hub = hub
     problems.install(app, lambda slug: metrics.problems.labels(slug).inc())
     for routes in (
-        PublicRoutes(CurrentBook(services)),
+        PublicRoutes(CurrentBook(services.last_pass, services.price_signer, services.clock)),
         SourceRoutes(services),
         HistoryRoutes(services),
         HealthRoutes(services),

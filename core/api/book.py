@@ -5,23 +5,28 @@ Knows how a signature stands beside a price. Does not know what is signed (`core
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import orjson
 
-from core.api.current import CurrentPrices, no_estimates_yet
+from core.api.current import CurrentPrices
 from core.api.problems import Problem, Refused
 from core.api.public import ALL_FEEDS, Told
-from core.api.services import Services
+from core.messages import PassMessage
 from core.signed.passes import PassSigner, SignedPass
 
 
 class CurrentBook:
     """A `PriceBook` over the last pass."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._current = CurrentPrices(services)
+    def __init__(
+        self,
+        last_pass: Callable[[], PassMessage | None],
+        signer: PassSigner | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._current, self._key = CurrentPrices(last_pass, clock), signer
 
     async def listed(self, feeds: tuple[str, ...] | None, signed: bool) -> Told:
         if not signed:
@@ -45,15 +50,12 @@ class CurrentBook:
 
     def _signatures(self) -> SignedPass:
         """Those of the last pass; raises 503 before the first."""
-        signer, estimates = self._signer(), self._services.latest()
-        if estimates is None:
-            raise no_estimates_yet()
-        return signer.of(estimates)
+        return self._signer().of(self._current.untouched())
 
     def _signer(self) -> PassSigner:
-        if self._services.price_signer is None:
+        if self._key is None:
             raise Refused(Problem("no-signer", 404, "Not signed here", "this core has no key for prices"))
-        return self._services.price_signer
+        return self._key
 
 
 def _with_signed(json_object: bytes, document: bytes | None) -> bytes:

@@ -5,14 +5,14 @@ Knows fragments and how they are joined. Does not know how a price is estimated 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import orjson
 from starlette.exceptions import HTTPException
 
 from core.api.answers import squeeze
-from core.api.services import Services
-from core.messages import LATE_S, PassMessage, decode_pass, encode_pass
+from core.messages import PassMessage, as_seen, is_late
 
 _BODIES_MAX: Final = 256
 """Bodies of distinct sets of feeds that are kept for one pass; more are joined anew."""
@@ -21,8 +21,8 @@ _BODIES_MAX: Final = 256
 class CurrentPrices:
     """What the last pass says, for REST. A pass that is late is told with its feeds stale."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, last_pass: Callable[[], PassMessage | None], clock: Callable[[], float]) -> None:
+        self._last_pass, self._clock = last_pass, clock
         self._key: tuple[int, float, int] | None = None
         self._message: PassMessage | None = None
         self._bodies: dict[tuple[str, ...], bytes] = {}
@@ -30,20 +30,22 @@ class CurrentPrices:
 
     def message(self) -> PassMessage:
         """The last pass; raises 503 before the first."""
-        estimates = self._services.latest()
-        if estimates is None:
-            raise no_estimates_yet()
-        now = self._services.clock()
-        late_s = int(now - estimates.at) if now - estimates.at > LATE_S else 0
-        key = (estimates.sequence, estimates.at, late_s)
+        last, now = self.untouched(), self._clock()
+        late_s = int(now - last.at) if is_late(last, now) else 0
+        key = (last.sequence, last.at, late_s)
         if key != self._key or self._message is None:
-            reference = self._services.reference_prices()
-            seen_at = now if late_s else None
-            self._message = decode_pass(encode_pass(estimates, reference, seen_at))
+            self._message = as_seen(last, now)
             self._key = key
             self._bodies.clear()
             self._squeezed.clear()
         return self._message
+
+    def untouched(self) -> PassMessage:
+        """The last pass as it was made, however late; raises 503 before the first."""
+        last = self._last_pass()
+        if last is None:
+            raise no_estimates_yet()
+        return last
 
     def body(self, feeds: tuple[str, ...]) -> bytes:
         """The answer of `/v1/prices` for these feeds, in this order."""

@@ -18,6 +18,7 @@ from core.forge.anomaly.watch import Anomaly
 from core.forge.report import FeedSkill, LegReport
 from core.ftso.identities import VotingRoundId
 from core.ftso.timings import Step
+from core.messages import PassMessage
 from core.ports import Bus, EstimateStore, HeardReport, Receipt, RouteReport
 from core.provider.score import RoundScore
 from core.provider.shadow import Comparison
@@ -136,7 +137,7 @@ class Services:
 
     ingest: Ingest
     latest: Callable[[], Estimates | None]
-    reference_prices: Callable[[], Mapping[str, tuple[float, float]]]
+    last_pass: Callable[[], PassMessage | None]
     estimates: EstimateStore
     rounds: Rounds
     volumes: Volumes

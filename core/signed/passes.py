@@ -1,23 +1,20 @@
 """One pass as signed documents: each signature is made when it is first asked for, and kept for the pass.
 
-Knows how an estimate becomes the whole numbers that are signed: the digits of the price's text, so that text
-and signature never differ. A pass costs at most one signature a feed and one over all, however many ask.
+Knows how a price becomes the whole numbers that are signed: the digits of its text, so that text and
+signature never differ, and every process that tells a pass signs the same. A pass costs at most one signature
+a feed and one over all, however many ask.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
 import orjson
 
-from chrono.feeds import FEEDS, Feed
-from core.aggregation.estimates import Estimates
-from core.messages import EXTRA_DIGITS, price_text
+from chrono.feeds import FEEDS
+from core.messages import EXTRA_DIGITS, PassMessage
 from core.signed.prices import Domain, Price, PriceVector, about, digest
-
-_IDS: Final = tuple(bytes(feed.id) for feed in FEEDS)
 
 
 class Signs(Protocol):
@@ -32,14 +29,14 @@ class Signs(Protocol):
 class SignedPass:
     """The prices of one pass and their signatures. A feed without a price is in no document."""
 
-    def __init__(self, estimates: Estimates, key: Signs, domain: Domain) -> None:
+    def __init__(self, message: PassMessage, key: Signs, domain: Domain) -> None:
         self._key, self._separator = key, domain.separator()
-        self.prices = prices_of(estimates)
+        self.prices = prices_of(message)
         self._hashes: dict[str, bytes] = {}
         self._signatures: dict[str, str] = {}
         self._all: bytes | None = None
-        at_ms = round(estimates.at * 1000)
-        self._vector = PriceVector(estimates.sequence, at_ms, tuple(self.prices.values()))
+        at_ms = round(message.at * 1000)
+        self._vector = PriceVector(message.sequence, at_ms, tuple(self.prices.values()))
 
     def one(self, feed: str) -> bytes | None:
         """`{"message": ..., "signature": ...}` of one feed; None without a price."""
@@ -84,50 +81,35 @@ class PassSigner:
         self.address = key.address
         self.about = about(key.address, self.domain)
 
-    def of(self, estimates: Estimates) -> SignedPass:
+    def of(self, message: PassMessage) -> SignedPass:
         """The pass's documents. Not for two threads at once: a thread signs with `fresh`."""
-        name = (estimates.sequence, estimates.at)
+        name = (message.sequence, message.at)
         if self._last is None or self._last[0] != name:
-            self._last = (name, self.fresh(estimates))
+            self._last = (name, self.fresh(message))
         return self._last[1]
 
-    def fresh(self, estimates: Estimates) -> SignedPass:
+    def fresh(self, message: PassMessage) -> SignedPass:
         """The pass's documents, shared with nobody."""
-        return SignedPass(estimates, self._key, self.domain)
+        return SignedPass(message, self._key, self.domain)
 
 
-def prices_of(estimates: Estimates) -> dict[str, Price]:
+def prices_of(message: PassMessage) -> dict[str, Price]:
     """By feed, in the order of FEEDS, the whole numbers of every feed that has a price."""
-    columns = zip(
-        FEEDS,
-        _IDS,
-        estimates.price.tolist(),
-        estimates.band_low.tolist(),
-        estimates.band_high.tolist(),
-        estimates.age_s.tolist(),
-        estimates.venues_used.tolist(),
-        strict=True,
-    )
     prices = {}
-    for feed, feed_id, price, low, high, age_s, venues in columns:
-        numbers = _whole(feed, (price, low, high))
-        if numbers is not None and math.isfinite(age_s):
-            observed_at_ms = max(0, math.floor((estimates.at - age_s) * 1000))
-            value, band_low, band_high = numbers
-            prices[feed.name] = Price(
-                feed_id,
-                value,
-                feed.decimals + EXTRA_DIGITS,
-                band_low,
-                band_high,
-                observed_at_ms,
-                estimates.sequence,
-                venues,
-            )
+    for feed in FEEDS:
+        told = orjson.loads(message.fragments[feed.name])
+        texts = (told["price"], told["band_low"], told["band_high"])
+        if None in texts or told["age_s"] is None:
+            continue
+        value, band_low, band_high = (int(text.replace(".", "")) for text in texts)
+        prices[feed.name] = Price(
+            bytes(feed.id),
+            value,
+            feed.decimals + EXTRA_DIGITS,
+            band_low,
+            band_high,
+            max(0, round((message.at - told["age_s"]) * 1000)),
+            message.sequence,
+            told["venues_used"],
+        )
     return prices
-
-
-def _whole(feed: Feed, numbers: Sequence[float]) -> list[int] | None:
-    """The digits of each number's text; None if one of them is none."""
-    texts = [price_text(number, feed) for number in numbers]
-    return None if None in texts else [int(text.replace(".", "")) for text in texts if text is not None]

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from core.aggregation.estimates import Estimates
+from core.messages import PassMessage
 from core.signed.passes import PassSigner
 from core.snapshot.objects import Objects, Order, Overtaken, StoreFailed
 from core.snapshot.snapshot import encode_snapshot
@@ -57,7 +57,7 @@ class SnapshotWriter:
     def __init__(
         self,
         *,
-        latest: Callable[[], Estimates | None],
+        last_pass: Callable[[], PassMessage | None],
         signer: PassSigner,
         objects: Objects,
         name: str,
@@ -65,7 +65,7 @@ class SnapshotWriter:
         metrics: SnapshotMetrics,
         interval_s: float,
     ) -> None:
-        self._latest, self._signer, self._objects, self._name = latest, signer, objects, name
+        self._last_pass, self._signer, self._objects, self._name = last_pass, signer, objects, name
         self._clock, self._metrics, self._interval_s = clock, metrics, interval_s
         self._mark: str | None = None
         self._done: Order = (0, 0)
@@ -78,15 +78,15 @@ class SnapshotWriter:
 
     async def write(self) -> bool:
         """Write the last pass, unless it was written or a newer one stands there; whether it was written."""
-        estimates = self._latest()
-        if estimates is None:
+        message = self._last_pass()
+        if message is None:
             return False
-        order = (round(estimates.at * 1000), estimates.sequence)
+        order = (round(message.at * 1000), message.sequence)
         if order <= self._done:
             return False
         try:
             with self._metrics.seconds.time():
-                written = await in_thread(lambda: self._write(estimates, order))
+                written = await in_thread(lambda: self._write(message, order))
         except StoreFailed as error:
             self._metrics.failures.labels(error.reason).inc()
             log.warning("snapshot_not_written", reason=error.reason, detail=error.detail)
@@ -94,14 +94,14 @@ class SnapshotWriter:
         self._done = order
         if written:
             self._metrics.written.inc()
-            self._metrics.at.set(estimates.at)
+            self._metrics.at.set(message.at)
         else:
             self._metrics.overtaken.inc()
-            log.warning("snapshot_overtaken", at=estimates.at)
+            log.warning("snapshot_overtaken", at=message.at)
         return written
 
-    def _write(self, estimates: Estimates, order: Order) -> bool:
-        body = snapshot_of(estimates, self._signer)
+    def _write(self, message: PassMessage, order: Order) -> bool:
+        body = snapshot_of(message, self._signer)
         for _ in range(TURNS_MAX):
             try:
                 self._mark = self._objects.put(self._name, body, order, self._mark)
@@ -120,8 +120,8 @@ class SnapshotWriter:
         return there >= ours
 
 
-def snapshot_of(estimates: Estimates, signer: PassSigner) -> bytes:
+def snapshot_of(message: PassMessage, signer: PassSigner) -> bytes:
     """The snapshot's bytes: a signature a price and one over all, a few milliseconds of work."""
-    signed = signer.fresh(estimates)
+    signed = signer.fresh(message)
     signatures = [signed.signature(feed) for feed in signed.prices]
     return encode_snapshot(signer.domain, signer.address, signed.all(), signatures)

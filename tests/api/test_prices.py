@@ -68,7 +68,7 @@ async def test_prices_of_a_core_that_stopped_estimating_are_stale(
     world.now = NOW + 60
     price = (await client.get("/v1/prices?feeds=BTC/USD")).json()["prices"][0]
     assert (price["state"], price["age_s"]) == ("stale", 60.25)
-    assert price["why"] == "no estimate was made for 60 s"
+    assert price["why"] == "no estimate came for 60 s"
 
 
 async def test_before_the_first_pass_the_answer_is_503(client: httpx.AsyncClient, world: World) -> None:

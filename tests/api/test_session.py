@@ -9,8 +9,8 @@ import pytest
 
 from core.api.board import Board
 from core.api.session import Close, Outgoing, Session, StreamLimits
-from core.messages import PassMessage, decode_pass, encode_pass
-from tests.fakes.services import NOW, estimates_at
+from core.messages import PassMessage
+from tests.fakes.services import NOW, message_at
 
 LIMITS = StreamLimits()
 
@@ -26,7 +26,7 @@ def session() -> Session:
 
 
 def arrive(board: Board, sequence: int) -> None:
-    board.apply(decode_pass(encode_pass(estimates_at(NOW + sequence, sequence), {})))
+    board.apply(message_at(NOW + sequence, sequence))
 
 
 def told(session: Session, board: Board, at: float = NOW) -> dict[str, Any] | None:

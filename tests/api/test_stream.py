@@ -18,8 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from core.api.app import create_api
 from core.api.server import serve
 from core.api.session import StreamLimits
-from core.messages import encode_pass
-from tests.fakes.services import NOW, World, estimates_at
+from tests.fakes.services import NOW, World, encoded_at
 
 ASGI_SCOPE = {"type": "websocket", "path": "/v1/stream", "query_string": b"", "headers": []}
 
@@ -43,7 +42,7 @@ def running(world: World) -> Running:
 
 
 async def publish(world: World, sequence: int) -> None:
-    await world.bus.publish(encode_pass(estimates_at(NOW + sequence, sequence), {}))
+    await world.bus.publish(encoded_at(NOW + sequence, sequence))
 
 
 async def told(socket: ClientConnection) -> dict[str, Any]:

@@ -18,9 +18,8 @@ from chrono.client.values import read_candles, read_event, read_prices
 from core.gateway.accounts import Order
 from core.gateway.keys import make_key
 from core.gateway.tiers import Tier
-from core.messages import encode_pass
 from tests.client.served import Relay, serving
-from tests.fakes.services import NOW, World, estimates_at
+from tests.fakes.services import NOW, World, encoded_at, estimates_at
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ async def url(world: World) -> AsyncIterator[str]:
 
 async def publish(world: World, sequence: int) -> None:
     world.estimates = estimates_at(NOW + sequence, sequence)
-    await world.bus.publish(encode_pass(world.estimates, {}))
+    await world.bus.publish(encoded_at(NOW + sequence, sequence))
 
 
 async def test_prices_are_asked_for_by_name(url: str) -> None:

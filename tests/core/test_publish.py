@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from core.aggregation.estimates import Estimates
+from core.messages import PassMessage
 from core.ports import Candle, Point, StoreUnavailable
 from core.publish import STORE_QUEUE_MAX, Publisher, PublishMetrics
 from tests.fakes.estimates import flat_estimates
@@ -65,6 +66,10 @@ class FakeEstimates:
         return {"BTC/USD": (at, 50.0)}
 
 
+def told(made: Estimates, reference: Mapping[str, tuple[float, float]]) -> PassMessage:
+    return PassMessage(made.sequence, made.at, {"changes": b"%d" % len(reference)})
+
+
 class Desk:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -73,7 +78,8 @@ class Desk:
             aggregates=RisingMarket(),
             bus=self.bus,
             store=self.store,
-            encode=lambda estimates, reference: f"{estimates.sequence} {len(reference)}".encode(),
+            tell=told,
+            encode=lambda message: b"%d %b" % (message.sequence, message.fragments["changes"]),
             clock=lambda: AT,
             metrics=PublishMetrics(self.registry),
             interval_s=0.0,

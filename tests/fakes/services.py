@@ -22,6 +22,7 @@ from core.gateway.callers import LOOPBACK, Places
 from core.gateway.entrance import Entrance, Event
 from core.gateway.limiter import LocalLimiter
 from core.gateway.meter import Meter
+from core.messages import PassMessage, encode_pass, message_of
 from core.ports import (
     Candle,
     HeardReport,
@@ -72,6 +73,16 @@ def estimates_at(at: float = NOW, sequence: int = 1, btc: float = 64_000.0) -> E
         legs=legs,
         conversion={"USDT": 1.0, "USDC": 1.0},
     )
+
+
+def message_at(at: float = NOW, sequence: int = 1, btc: float = 64_000.0) -> PassMessage:
+    """The same pass as it is told."""
+    return message_of(estimates_at(at, sequence, btc), {})
+
+
+def encoded_at(at: float = NOW, sequence: int = 1, btc: float = 64_000.0) -> bytes:
+    """The same pass as the bus carries it."""
+    return encode_pass(message_at(at, sequence, btc))
 
 
 def without(estimates: Estimates, feed: str, reason: LegReason, *, keep_price: bool) -> Estimates:
@@ -201,7 +212,7 @@ class World:
         return Services(
             ingest=self.ingest,
             latest=lambda: self.estimates,
-            reference_prices=lambda: self.reference,
+            last_pass=lambda: None if self.estimates is None else message_of(self.estimates, self.reference),
             estimates=self.store,
             rounds=FakeRounds(),
             volumes=self.volumes,

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from core.aggregation.estimates import Estimates, LegReason
 from core.api.app import create_api
-from core.messages import encode_pass
+from core.messages import encode_pass, message_of
 from core.portal import STATIC
 from tests.fakes.services import NOW, World, estimates_at, without
 from tests.portal.fake_api import listening
@@ -28,7 +28,7 @@ class Stage:
 
     async def publish(self, estimates: Estimates) -> None:
         self.world.estimates, self.world.now = estimates, estimates.at
-        await self.world.bus.publish(encode_pass(estimates, self.world.reference))
+        await self.world.bus.publish(encode_pass(message_of(estimates, self.world.reference)))
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -27,7 +27,7 @@ from core.signed.prices import (
     verify_price,
     verify_prices,
 )
-from tests.fakes.services import NOW, estimates_at
+from tests.fakes.services import NOW, message_at
 
 KEY = PriceKey(bytes(31) + b"\x07")
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -166,7 +166,7 @@ def test_whatever_else_is_refused_as_malformed(message: object, signature: objec
 
 
 def test_a_pass_is_signed_as_one_and_feed_by_feed() -> None:
-    documents = PassSigner(KEY, 14).of(estimates_at())
+    documents = PassSigner(KEY, 14).of(message_at())
     trusted = {"signer": KEY.address.upper().replace("0X", "0x"), "chain_id": 14, "at": NOW}
     vector = verify_prices(orjson.loads(documents.all()), **trusted)  # type: ignore[arg-type]
     assert len(vector.prices) == 63
@@ -190,9 +190,9 @@ class CountingKey:
 
 def test_a_pass_costs_one_signature_a_feed_and_one_over_all_whoever_asks() -> None:
     key = CountingKey()
-    signer, estimates = PassSigner(key, 14), estimates_at()
+    signer, message = PassSigner(key, 14), message_at()
     for _ in range(3):
-        for feed in signer.of(estimates).prices:
-            signer.of(estimates).one(feed)
-        signer.of(estimates).all()
+        for feed in signer.of(message).prices:
+            signer.of(message).one(feed)
+        signer.of(message).all()
     assert key.count == 64

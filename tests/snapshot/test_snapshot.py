@@ -13,10 +13,10 @@ from core.signed.key import PriceKey
 from core.signed.passes import PassSigner
 from core.snapshot.snapshot import Snapshot, SnapshotRefused, decode_snapshot
 from core.snapshot.writer import snapshot_of
-from tests.fakes.services import NOW, estimates_at
+from tests.fakes.services import NOW, message_at
 
 KEY, OTHER = PriceKey(bytes(31) + b"\x07"), PriceKey(bytes(31) + b"\x08")
-BODY = snapshot_of(estimates_at(), PassSigner(KEY, 14))
+BODY = snapshot_of(message_at(), PassSigner(KEY, 14))
 
 
 def decoded(body: bytes, **others: Any) -> Snapshot:
@@ -72,7 +72,7 @@ def test_a_snapshot_of_another_signer_chain_or_time_is_refused(trusted: dict[str
 
 
 def test_one_price_s_signature_that_was_exchanged_is_not_told() -> None:
-    forged = orjson.loads(snapshot_of(estimates_at(), PassSigner(OTHER, 14)))["signatures"][0]
+    forged = orjson.loads(snapshot_of(message_at(), PassSigner(OTHER, 14)))["signatures"][0]
     snapshot = decoded(changed("signatures", 0, to=forged))
     with pytest.raises(SnapshotRefused):
         snapshot.signed_price("FLR/USD")

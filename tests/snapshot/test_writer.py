@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry
 
-from core.aggregation.estimates import Estimates
+from core.messages import PassMessage
 from core.signed.key import PriceKey
 from core.signed.passes import PassSigner
 from core.snapshot.objects import Objects, Order, StoreFailed
 from core.snapshot.snapshot import Snapshot, decode_snapshot
 from core.snapshot.writer import SnapshotMetrics, SnapshotWriter
 from tests.fakes.objects import FakeObjects
-from tests.fakes.services import NOW, estimates_at
+from tests.fakes.services import NOW, message_at
 
 KEY = PriceKey(bytes(31) + b"\x07")
 
@@ -24,13 +24,13 @@ KEY = PriceKey(bytes(31) + b"\x07")
 @dataclass
 class Scene:
     objects: FakeObjects = field(default_factory=FakeObjects)
-    latest: Estimates | None = field(default_factory=estimates_at)
+    latest: PassMessage | None = field(default_factory=message_at)
     now: float = NOW
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def writer(self, objects: Objects | None = None) -> SnapshotWriter:
         return SnapshotWriter(
-            latest=lambda: self.latest,
+            last_pass=lambda: self.latest,
             signer=PassSigner(KEY, 14),
             objects=objects or self.objects,
             name="prices/latest.json",
@@ -52,7 +52,7 @@ async def test_each_pass_is_written_once() -> None:
     scene = Scene()
     writer = scene.writer()
     assert [await writer.write(), await writer.write()] == [True, False]
-    scene.latest = estimates_at(NOW + 5, sequence=20)
+    scene.latest = message_at(NOW + 5, sequence=20)
     assert await writer.write()
     assert scene.held().order == ((NOW + 5) * 1000, 20)
     assert scene.metric("chrono_snapshot_timestamp_seconds") == NOW + 5
@@ -65,24 +65,24 @@ async def test_before_the_first_pass_nothing_is_written() -> None:
 async def test_a_core_that_began_anew_goes_on_from_what_stands_there() -> None:
     scene = Scene()
     await scene.writer().write()
-    scene.latest, scene.registry = estimates_at(NOW + 1, sequence=1), CollectorRegistry()
+    scene.latest, scene.registry = message_at(NOW + 1, sequence=1), CollectorRegistry()
     assert await scene.writer().write()
     assert scene.held().at == NOW + 1
 
 
 async def test_an_older_pass_never_replaces_a_newer_one() -> None:
-    scene = Scene(latest=estimates_at(NOW + 10, sequence=2))
+    scene = Scene(latest=message_at(NOW + 10, sequence=2))
     await scene.writer().write()
-    scene.latest, scene.registry = estimates_at(NOW, sequence=900), CollectorRegistry()
+    scene.latest, scene.registry = message_at(NOW, sequence=900), CollectorRegistry()
     assert not await scene.writer().write()
     assert scene.held().at == NOW + 10
     assert scene.metric("chrono_snapshots_overtaken_total") == 1
 
 
 async def test_a_snapshot_from_the_future_stands_in_nobody_s_way() -> None:
-    scene = Scene(latest=estimates_at(NOW + 86_400))
+    scene = Scene(latest=message_at(NOW + 86_400))
     await scene.writer().write()
-    scene.latest, scene.registry = estimates_at(NOW), CollectorRegistry()
+    scene.latest, scene.registry = message_at(NOW), CollectorRegistry()
     assert await scene.writer().write()
     assert scene.held().at == NOW
 

@@ -22,7 +22,7 @@ from core.twin.book import TwinBook, decimal_text
 from core.twin.core_client import Core, CoreAway
 from core.twin.settings import TwinMisconfigured, read
 from tests.fakes.objects import FakeObjects
-from tests.fakes.services import NOW, estimates_at
+from tests.fakes.services import NOW, message_at
 
 KEY = PriceKey(bytes(31) + b"\x07")
 NAME = "prices/latest.json"
@@ -44,7 +44,7 @@ class Sky:
         return self.core_says
 
     def write(self, at: float, key: PriceKey = KEY, sequence: int = 1) -> None:
-        body = snapshot_of(estimates_at(at, sequence), PassSigner(key, 14))
+        body = snapshot_of(message_at(at, sequence), PassSigner(key, 14))
         standing = self.objects.standing(NAME)
         self.objects.put(NAME, body, (int(at), sequence), standing.mark if standing else None)
 
