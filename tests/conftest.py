@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from core.storage.embedded import EmbeddedPostgres
 from tests.databases import fresh_database, open_folder, serving
@@ -19,6 +20,10 @@ from tests.redis_server import RedisServer, redis_binary
 from tests.s3_server import S3Server, open_s3
 
 TIMESCALE_BIN = "CHRONO_TEST_TIMESCALE_BIN"
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture

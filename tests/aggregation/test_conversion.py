@@ -54,7 +54,7 @@ def test_a_depeg_is_a_price_and_no_fault(bench: Bench) -> None:
     assert got.price[1] == pytest.approx(0.87, rel=1e-5)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from([*_DIRECT, *_CROSS]),
     st.one_of(st.floats(0.5, 2), st.floats(0.999, 1.001), st.sampled_from([1e-6, 0.95, 1.05, 1e6])),

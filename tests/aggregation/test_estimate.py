@@ -23,7 +23,7 @@ def _all_at(bench: Bench, prices: list[float], at: float = NOW) -> None:
         bench.quote(leg, price, at=at)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(90, 110), min_size=5, max_size=5))
 def test_the_estimate_is_within_the_hull_of_the_used_legs_and_its_band(prices: list[float]) -> None:
     bench = Bench(_BTC)
@@ -35,7 +35,7 @@ def test_the_estimate_is_within_the_hull_of_the_used_legs_and_its_band(prices: l
     assert got.legs.weight.sum() == pytest.approx(1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(90, 110), min_size=5, max_size=5), st.sampled_from([1e-4, 0.5, 3.0, 1e4]))
 def test_ten_times_the_prices_are_ten_times_the_estimate(prices: list[float], scale: float) -> None:
     one, many = Bench(_BTC), Bench(_BTC)
@@ -46,7 +46,7 @@ def test_ten_times_the_prices_are_ten_times_the_estimate(prices: list[float], sc
         assert getattr(second, name)[0] == pytest.approx(getattr(first, name)[0] * scale, rel=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(90, 110), min_size=5, max_size=5), st.permutations(range(5)))
 def test_the_order_of_the_venues_does_not_matter(prices: list[float], order: list[int]) -> None:
     here, there = Bench(_BTC), Bench(feed(0, "BTC", *(f"{_VENUES[i]}:BTC/USD" for i in order), band_ppm=500))
@@ -56,7 +56,7 @@ def test_the_order_of_the_venues_does_not_matter(prices: list[float], order: lis
     assert there.estimate().price[0] == pytest.approx(here.estimate().price[0], rel=1e-12)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.floats(99.97, 100.03), min_size=3, max_size=5),
     st.floats(1.0, 1e4),
@@ -187,7 +187,7 @@ def test_a_share_that_could_hold_a_majority_is_refused(share: float) -> None:
         Rules(venue_share_max=share)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(0.001, 1e6), min_size=3, max_size=5))
 def test_no_venue_is_over_its_share_when_three_are_there(volumes: list[float]) -> None:
     legs = [f"{venue}:BTC/USD" for venue in _VENUES[: len(volumes)]]

@@ -38,7 +38,7 @@ def _show(bench: Bench, at: float, worth: float = 20_000.0, usdt: float = 1.0, *
     return bench.estimate(at)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.sampled_from(_VENUES),
     st.one_of(st.floats(-0.9, 5.0), st.floats(-0.003, 0.003)),

@@ -98,7 +98,7 @@ def histories(draw: st.DrawFn) -> list[tuple[float, list[PlainTick]]]:
     return batches
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(histories(), st.sampled_from([0.0, 2.0, 29.0, 58.0, 250.0]), st.sampled_from([*VENUES, "nobody"]))
 def test_the_kernel_says_what_its_plain_twin_says(
     history: list[tuple[float, list[PlainTick]]], later: float, heard: str

@@ -65,20 +65,20 @@ def unsayable(case: Any) -> list[Any]:
 
 
 @WELL.parametrize()
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_route_keeps_to_the_document(case: Any) -> None:
     case.call_and_validate(excluded_checks=unsayable(case))
 
 
 @WELL.parametrize()
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_with_an_operators_key_every_route_answers_by_the_document(case: Any) -> None:
     case.headers = {**(case.headers or {}), "X-API-Key": ADMIN_TOKEN}
     case.call_and_validate(checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
 
 
 @WELL.parametrize()
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_with_a_wrong_key_every_guarded_route_refuses_by_the_document(case: Any) -> None:
     case.headers = {**(case.headers or {}), "X-API-Key": "chr_nonsense"}
     answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
@@ -86,13 +86,13 @@ def test_with_a_wrong_key_every_guarded_route_refuses_by_the_document(case: Any)
 
 
 @LIMITED.parametrize()
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_a_stranger_is_limited_by_the_document(case: Any) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
 @UNWELL.parametrize()
-@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_in_trouble_every_route_keeps_to_the_document_and_fails_by_503_at_most(case: Any) -> None:
     answer = case.call_and_validate(excluded_checks=[*unsayable(case), not_a_server_error])
     assert answer.status_code < 500 or answer.status_code == 503

@@ -55,7 +55,7 @@ async def test_a_transaction_has_the_bytes_that_chains_expect(key: Key) -> None:
     assert await key.sign_transaction(TRANSACTION) == expected
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(nonce=numbers, fee=numbers, gas=numbers, data=st.binary(max_size=300))
 async def test_any_transaction_has_the_bytes_that_chains_expect(
     key: Key, nonce: int, fee: int, gas: int, data: bytes

@@ -48,7 +48,7 @@ async def limiter(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator
     await shared.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 1.0, 3.7, 50_000.0]), st.integers(1, 9)), max_size=25))
 async def test_every_limiter_decides_as_the_plain_step_does(
     limiter: Limiter, clock: Clock, requests: list[tuple[float, int]]

@@ -34,7 +34,7 @@ voters = st.lists(
 
 
 @given(voters)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bands_and_rewards_are_those_of_the_protocol(drawn: list[tuple[int | None, int]]) -> None:
     weights = tuple(weight for _, weight in drawn)
     votes = np.array([NO_VOTE if vote is None else vote for vote, _ in drawn])

@@ -54,7 +54,7 @@ def distances(tape: Tape, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", sorted(ENTRANTS))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(which=st.integers(0, ROUNDS - 2), factor=st.floats(0.2, 5.0))
 def test_changing_the_future_changes_no_past_estimate(name: str, which: int, factor: float) -> None:
     tape = small_tape(rounds=ROUNDS)
@@ -70,7 +70,7 @@ def test_a_changed_past_is_seen() -> None:
 
 
 @given(which=st.integers(0, ROUNDS - 1), factor=st.floats(0.2, 5.0))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_opponents_commit_what_they_could_know(which: int, factor: float) -> None:
     tape = small_tape(rounds=ROUNDS)
     other = changed_after(tape, float(tape.commit_at[which]), factor)

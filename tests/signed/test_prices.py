@@ -9,7 +9,7 @@ import orjson
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.signed.key import PriceKey
@@ -75,7 +75,6 @@ def verified(document: object, at: float = NOW, **others: Any) -> Price:
     return verify_price(document, **{"signer": KEY.address, "chain_id": 14, "at": at, **others})
 
 
-@settings(deadline=None)
 @given(prices, st.integers(1, 2**40))
 def test_the_signer_of_a_price_is_found_by_a_wallet_s_library(price: Price, chain_id: int) -> None:
     document = signed(price, chain_id)
@@ -84,14 +83,12 @@ def test_the_signer_of_a_price_is_found_by_a_wallet_s_library(price: Price, chai
     assert found.lower() == KEY.address
 
 
-@settings(deadline=None)
 @given(vectors)
 def test_the_signer_of_a_vector_is_found_by_a_wallet_s_library(vector: PriceVector) -> None:
     message = as_wallets_hash_it("PriceVector", vector.message(), 19)
     assert Account.recover_message(message, signature=signed(vector, 19)["signature"]).lower() == KEY.address
 
 
-@settings(deadline=None)
 @given(vectors)
 def test_what_is_written_as_json_is_read_again(vector: PriceVector) -> None:
     assert PriceVector.of(vector.message()) == vector
@@ -137,7 +134,6 @@ def test_a_signature_s_other_half_is_refused() -> None:
         verified(document)
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=65, max_size=65))
 def test_any_65_bytes_are_refused_without_an_error_of_another_kind(signature: bytes) -> None:
     assert signer_of(bytes(32), signature) != KEY.address
@@ -150,7 +146,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(json_values, json_values)
 def test_whatever_else_is_refused_as_malformed(message: object, signature: object) -> None:
     good = signed(a_price())

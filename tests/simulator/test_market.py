@@ -13,7 +13,7 @@ MARKET = RandomMarket(7)
 times = st.floats(1.6e9, 2.5e9)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 2**70), at=times, other=times)
 def test_the_same_seed_and_time_give_the_same_market_in_any_order(seed, at, other):
     first, second = RandomMarket(seed), RandomMarket(seed)
@@ -27,7 +27,7 @@ def test_other_seeds_make_other_markets():
     assert not np.array_equal(MARKET.at(NOW).bid, RandomMarket(8).at(NOW).bid)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(at=times)
 def test_every_leg_shows_a_sound_market_at_any_time(at):
     snapshot = MARKET.at(at)
@@ -101,7 +101,7 @@ def test_only_stablecoins_have_pegs(pegs):
         RandomMarket(7, pegs)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(leg=st.integers(0, len(LEGS) - 1), at=times, limit=st.integers(1, 200))
 def test_trades_rise_in_id_and_time_and_are_not_of_the_future(leg, at, limit):
     prints = MARKET.prints(leg, at, limit)

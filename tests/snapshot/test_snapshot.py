@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.signed.key import PriceKey
@@ -79,7 +79,6 @@ def test_one_price_s_signature_that_was_exchanged_is_not_told() -> None:
     assert snapshot.signed_price("BTC/USD")["message"]["value"] > 0  # type: ignore[index]
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(BODY) - 1), st.integers(1, 255))
 def test_no_changed_byte_changes_what_is_told(place: int, difference: int) -> None:
     broken = bytearray(BODY)
@@ -91,7 +90,6 @@ def test_no_changed_byte_changes_what_is_told(place: int, difference: int) -> No
     assert snapshot.vector == decoded(BODY).vector
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_as_such(body: bytes) -> None:
     with pytest.raises(SnapshotRefused):

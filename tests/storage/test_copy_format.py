@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chrono.batch import KIND_QUOTE, KIND_TRADE
@@ -76,7 +76,6 @@ def expected(tick: Tick) -> list[int | None]:
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(ticks, max_size=8), max_size=3))
 def test_every_tick_is_written_as_its_row(parts: list[list[Tick]]) -> None:
     raw = copy_bytes([columns(part) for part in parts], LEG_IDS)
