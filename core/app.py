@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
 import numpy as np
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Info
+from prometheus_client import CollectorRegistry, Counter
 
-import core
-from chrono.errors import ChronoError
 from core.aggregation.estimates import FeedState
 from core.aggregation.window import Window
 from core.api.app import create_api
@@ -31,33 +28,27 @@ from core.api.session import StreamLimits
 from core.bus import InProcessBus, RedisBus
 from core.columns import TickColumns
 from core.ftso.identities import Address
-from core.gateway.callers import Places
-from core.gateway.entrance import Entrance
-from core.gateway.limiter import LocalLimiter
-from core.gateway.meter import Meter
 from core.ingest import Ingest, IngestMetrics
 from core.keys import KnownKeys, verify
 from core.learning import Learning
 from core.messages import encode_pass, message_of
 from core.networks import network_of, provider_name
+from core.parts import about, bus_of, database_of, gateway_of, pool_of, signer_of
 from core.portal import STATIC
 from core.ports import StoreUnavailable
 from core.publish import Publisher, PublishMetrics
 from core.rounds import FrozenRounds
 from core.routes import RouteMetrics, Routes
 from core.settings import Settings
-from core.shared_limits import SharedLimiter
-from core.signed.key import load_or_create
 from core.signed.passes import PassSigner
 from core.snapshot.snapshot import OBJECT
 from core.snapshot.writer import SnapshotMetrics, SnapshotWriter
 from core.storage.estimates import PostgresEstimateStore
-from core.storage.gateway import PostgresAccounts
 from core.storage.maintenance import Retention, maintain
 from core.storage.market import claim_market
 from core.storage.metrics import StorageMetrics
 from core.storage.migrate import migrate
-from core.storage.pool import connect_pool, connector, unavailable_when_down
+from core.storage.pool import connector, unavailable_when_down
 from core.storage.provider import PostgresScores
 from core.storage.rounds import PostgresRoundStore
 from core.storage.shadow import PostgresShadowStore
@@ -65,7 +56,7 @@ from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
 from core.tasks import TaskMetrics, keep_running
 from core.trades import NewTrades
-from core.upkeep import GatewayMetrics, Upkeep
+from core.upkeep import Upkeep
 from core.venue_board import Board, BoardMetrics
 from core.volumes import VolumeBook
 
@@ -82,10 +73,6 @@ Work = Callable[[], Awaitable[None]]
 log = structlog.get_logger()
 
 
-class NotConfigured(ChronoError):
-    """A setting that this process needs is missing; the text names it."""
-
-
 async def run_core(
     settings: Settings, stop: asyncio.Event, started: Callable[[int], None] = lambda _: None
 ) -> None:
@@ -93,11 +80,8 @@ async def run_core(
 
     Starts and goes on without its database. Raises NotConfigured, or OSError when the port is taken.
     """
-    if settings.database_url is None:
-        raise NotConfigured("DATABASE_URL is not set; `chrono up` brings a database of its own")
-    dsn = settings.database_url.get_secret_value()
-    registry = CollectorRegistry()
-    async with _pool(dsn) as pool:
+    dsn, registry = database_of(settings), CollectorRegistry()
+    async with pool_of(dsn) as pool:
         parts = _assemble(settings, registry, pool, dsn)
         await parts.prepare(pool, settings)
         services = parts.services(settings, registry)
@@ -117,7 +101,14 @@ async def run_core(
                 group.create_task(keep_running(name, work, metrics), name=name)
                 for name, work in _background(parts, pool, settings).items()
             ]
-            await serve(api, settings.host, settings.port, stop, started=announce)
+            await serve(
+                api,
+                settings.host,
+                settings.port,
+                stop,
+                started=announce,
+                network_of=parts.gateway.places.counted,
+            )
             for task in background:
                 task.cancel()
         parts.learning.save()
@@ -167,7 +158,7 @@ class _Core:
             ready=self.ready,
             clock=time.time,
             registry=registry,
-            about={"market": settings.market, "network": settings.network, "version": core.VERSION},
+            about=about(settings, registry),
             portal_dir=STATIC,
             round_book=self.round_book,
             shadow_book=self.shadow_book,
@@ -239,17 +230,10 @@ class _Windows:
 
 
 def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Pool, dsn: str) -> _Core:
-    Info("chrono", "What runs here", registry=registry).info(
-        {"version": core.VERSION, "market": settings.market, "network": settings.network}
-    )
     storage_metrics = StorageMetrics(registry)
     window, volumes, board = Window(), VolumeBook(), Board(BoardMetrics(registry))
     routes = Routes(window.routes, RouteMetrics(registry))
-    bus: InProcessBus | RedisBus = (
-        InProcessBus(registry)
-        if settings.redis_url is None
-        else RedisBus(settings.redis_url.get_secret_value(), registry)
-    )
+    bus = bus_of(settings, registry)
     ticks = PostgresTickStore(connector(dsn), storage_metrics)
     estimates = PostgresEstimateStore(pool, storage_metrics)
     network, round_book = network_of(settings), _round_book(settings, pool)
@@ -293,9 +277,8 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         on_ticks=publisher.poke,
     )
     venues = PostgresVenueStore(pool, storage_metrics)
-    gateway_metrics = GatewayMetrics(registry)
-    gateway = _gateway(settings, registry, pool, gateway_metrics)
-    signer = PassSigner(load_or_create(settings.signing_key_file), network.chain_id)
+    gateway, upkeep = gateway_of(settings, registry, pool)
+    signer = signer_of(settings)
     return _Core(
         window,
         learning,
@@ -310,31 +293,12 @@ def _assemble(settings: Settings, registry: CollectorRegistry, pool: asyncpg.Poo
         rounds,
         ingest,
         gateway,
-        Upkeep(gateway.entrance, gateway.accounts, time.time, gateway_metrics),
+        upkeep,
         round_book,
         PostgresShadowStore(pool),
         signer,
         _snapshots(settings, signer, publisher, registry),
     )
-
-
-def _gateway(
-    settings: Settings, registry: CollectorRegistry, pool: asyncpg.Pool, metrics: GatewayMetrics
-) -> Gateway:
-    """Keys and limits; limits are shared where there is a Redis."""
-    redis_url, token = settings.redis_url, settings.admin_token
-    entrance = Entrance(
-        limiter=LocalLimiter(time.time)
-        if redis_url is None
-        else SharedLimiter(redis_url.get_secret_value(), registry, time.time),
-        meter=Meter(lambda: secrets.token_bytes(16)),
-        clock=time.time,
-        anonymous=settings.anonymous,
-        admin_token=None if token is None else token.get_secret_value(),
-        tell=metrics.tell,
-    )
-    places = Places(settings.allowed_networks)
-    return Gateway(entrance, PostgresAccounts(pool), places, secrets.token_bytes)
 
 
 def _round_book(settings: Settings, pool: asyncpg.Pool) -> PostgresScores | None:
@@ -363,15 +327,6 @@ def _snapshots(
         metrics=SnapshotMetrics(registry),
         interval_s=settings.snapshot_interval_s,
     )
-
-
-@asynccontextmanager
-async def _pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await connect_pool(dsn)
-    try:
-        yield pool
-    finally:
-        pool.terminate()
 
 
 def _background(parts: _Core, pool: asyncpg.Pool, settings: Settings) -> dict[str, Work]:

@@ -2,7 +2,8 @@
 
 Knows carrying. Does not know what a message holds. Every subscriber has a bounded queue: when it is full the
 oldest message is dropped and counted, so that a slow one loses and nobody waits. Messages that Redis cannot
-take wait in a queue of the same bound, with the same rule.
+take wait in a queue of the same bound, with the same rule. Redis keeps the last messages for those who come
+or come back, so that one may be heard twice: whoever listens knows them apart.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -23,10 +24,13 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 
-QUEUE_MAX: Final = 64
-"""Messages: at five passes a second, thirteen seconds of them."""
+QUEUE_MAX: Final = 256
+"""Messages: at five passes a second, 51 seconds of them, 7 MB at most."""
 
 CHANNEL: Final = "chrono:passes"
+KEPT_S: Final = 60
+"""Redis keeps the last QUEUE_MAX messages beside the channel, for so long after the last one."""
+
 BACKOFF_S_MIN: Final = 0.1
 BACKOFF_S_MAX: Final = 5.0
 CONNECT_S_MAX: Final = 2.0
@@ -111,7 +115,7 @@ class RedisBus:
     """Carries messages between processes through Redis pub/sub. `run` does the work and belongs to a task.
 
     While Redis is away nothing fails: messages to send are kept up to QUEUE_MAX and then dropped, oldest
-    first; messages of other publishers in that time are lost, as pub/sub loses them.
+    first. Who was not connected hears first what Redis has kept meanwhile, and then what is published.
     """
 
     def __init__(self, url: str, registry: CollectorRegistry, channel: str = CHANNEL) -> None:
@@ -120,7 +124,7 @@ class RedisBus:
         self._subscribers = _Subscribers(self._metrics)
         self._outgoing = _Queue(self._metrics, "redis")
         self._subscribed = asyncio.Event()
-        self._channel = channel
+        self._channel, self._kept = channel, f"{channel}:kept"
         self._redis: Redis = Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_S_MAX,
@@ -162,15 +166,26 @@ class RedisBus:
         while True:
             message = await self._outgoing.get()
             try:
-                await self._redis.publish(self._channel, message)
+                await self._put(message)
                 backoff.reset()
             except (RedisError, OSError) as error:
                 self._outgoing.put_back(message)
                 self._lost("publish", error)
                 await backoff.wait()
 
+    async def _put(self, message: bytes) -> None:
+        """Keep and publish in one step, so that who reads the list after subscribing misses nothing."""
+        async with self._redis.pipeline(transaction=True) as step:
+            step.rpush(self._kept, message)
+            step.ltrim(self._kept, -QUEUE_MAX, -1)
+            step.expire(self._kept, KEPT_S)
+            step.publish(self._channel, message)
+            await step.execute()
+
     async def _listen(self) -> None:
+        """Listen as soon as somebody here does, so that nobody misses what was kept."""
         backoff = _Backoff()
+        await self._subscribers.entered.wait()
         while True:
             try:
                 await self._listen_once(backoff)
@@ -195,11 +210,17 @@ class RedisBus:
                     continue
                 pinged = False
                 if message["type"] == "subscribe":
+                    await self._catch_up()
                     backoff.reset()
                     self._subscribed.set()
                     self._metrics.connected.set(1)
                 elif message["type"] == "message":
                     self._subscribers.put(message["data"])
+
+    async def _catch_up(self) -> None:
+        """Hand on what was kept, the oldest first."""
+        for message in await self._redis.lrange(self._kept, 0, -1):
+            self._subscribers.put(cast(bytes, message))
 
     def _lost(self, side: str, error: Exception) -> None:
         self._metrics.reconnects.labels(side).inc()
@@ -212,6 +233,7 @@ class _Subscribers:
     def __init__(self, metrics: BusMetrics) -> None:
         self._metrics = metrics
         self._queues: set[_Queue] = set()
+        self.entered = asyncio.Event()
 
     def put(self, message: bytes) -> None:
         for queue in self._queues:
@@ -221,6 +243,7 @@ class _Subscribers:
     async def enter(self) -> AsyncIterator[AsyncIterator[bytes]]:
         queue = _Queue(self._metrics, "subscriber")
         self._queues.add(queue)
+        self.entered.set()
         try:
             yield queue
         finally:

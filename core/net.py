@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import httpx
 
 from chrono.errors import ChronoError
+
+BACKLOG: Final = 2_048
+"""Connections that wait to be taken; the system may allow fewer."""
 
 
 class PortTaken(ChronoError):
@@ -28,6 +32,24 @@ def free_port(host: str, port: int) -> int:
         except OSError as error:
             raise PortTaken(host, port, error.strerror or str(error)) from None
         return int(asked.getsockname()[1])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises PortTaken.
+
+    Named TCP, because asyncio sends small answers at once only on those.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(host, port, error.strerror or str(error)) from None
+    return listener
 
 
 def answers(url: str) -> Callable[[], Awaitable[bool]]:

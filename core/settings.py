@@ -113,7 +113,16 @@ class Settings(BaseSettings):
 
     tick_retention_days: int = Field(7, ge=1, le=3650, description="ticks are dropped after")
     estimate_retention_days: int = Field(30, ge=8, le=3650, description="single estimates are dropped after")
-    stream_clients: int = Field(1_000, ge=1, le=100_000, description="WebSocket clients at once")
+    stream_clients: int = Field(1_000, ge=1, le=100_000, description="open streams of one process")
+
+    gateway_processes: int = Field(
+        0, ge=0, le=64, description="replicas of the public API that `chrono up` runs; they need REDIS_URL"
+    )
+    gateway_host: str = Field("127.0.0.1", description="address the replicas listen on")
+    gateway_port: int = Field(8080, ge=0, le=65535, description="port of the replicas, one for all")
+    gateway_metrics_port: int = Field(
+        0, ge=0, le=65000, description="port of the first replica's /metrics, the next one's is next; 0 none"
+    )
 
     anonymous: bool = Field(
         True, description="whether callers without an API key are served, as the free tier"

@@ -35,7 +35,10 @@ class ChildFailed(ChronoError):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process to keep alive. `ready` waits until it serves; `grace_s` is its time to drain on a stop."""
+    """A process to keep alive. `ready` waits until it serves; `grace_s` is its time to drain on a stop.
+
+    `descriptors` are those of open files that it inherits, under their numbers.
+    """
 
     name: str
     arguments: Sequence[str]
@@ -43,6 +46,7 @@ class Child:
     ready: Callable[[], Awaitable[bool]]
     ready_within_s: float = 30.0
     grace_s: float = 2.5
+    descriptors: Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -124,6 +128,7 @@ async def _spawn(child: Child) -> asyncio.subprocess.Process:
         env={**os.environ, **child.environment, SUPERVISED_BY: str(os.getpid())},
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=child.descriptors,
     )
 
 

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -30,6 +30,7 @@ from core.supervisor import Child, Supervisor
 
 COLLECTOR_GRACE_S: Final = 1.5
 CORE_GRACE_S: Final = 2.0
+GATEWAY_GRACE_S: Final = 4.0
 PROGRESS_S: Final = 0.2
 PROGRESS_LOG_S: Final = 10.0
 LAST_PASSES_S: Final = 3.0
@@ -140,6 +141,10 @@ async def _start(settings: Settings, market: Market, port: int, stack: contextli
     stack.push_async_callback(supervisor.stop)
     core_ready = answers(f"http://{settings.host}:{port}/health")
     await supervisor.start(Child("core", ["serve"], environment, core_ready, grace_s=CORE_GRACE_S))
+    if settings.gateway_processes:
+        ready = _gateway_ready(settings)
+        arguments = ["gateway", "serve"]
+        await supervisor.start(Child("gateway", arguments, environment, ready, grace_s=GATEWAY_GRACE_S))
     opened = await market.open(supervisor, stack)
     await supervisor.start(
         Child(
@@ -244,6 +249,13 @@ def _only_one(path: Path) -> Iterator[None]:
                 f"another Chrono runs on {path.parent}; stop it, or choose another --data-dir"
             ) from None
         yield
+
+
+def _gateway_ready(settings: Settings) -> Callable[[], Awaitable[bool]]:
+    """Whether a replica answers; with a free port, which nobody knows yet, at once."""
+    if not settings.gateway_port:
+        return _at_once
+    return answers(f"http://{settings.gateway_host}:{settings.gateway_port}/health")
 
 
 async def _at_once() -> bool:

@@ -86,7 +86,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.routes": ("chrono", "core.columns", "core.ports"),
     "core.settings": ("chrono", "core.log"),
     "core.collect": ("chrono",),
-    "core.simulator": ("chrono", "core.simulator"),
+    "core.simulator": ("chrono", "core.net", "core.simulator"),
     "core.portal": (),
     "core.api": (
         "chrono",
@@ -96,6 +96,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "core.forge.anomaly.watch",
         "core.forge.report",
         "core.messages",
+        "core.net",
         "core.ports",
         "core.ftso",
         "core.provider.score",
@@ -111,6 +112,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # The composition roots and the command line, which may import all of it.
 ROOTS = (
     "core.app",
+    "core.parts",
+    "core.replica",
+    "core.replicas",
     "core.up",
     "core.check",
     "core.database",

@@ -16,22 +16,24 @@ from core.api.admin import AdminRoutes
 from core.api.book import CurrentBook
 from core.api.document import describe
 from core.api.forge import ForgeRoutes
+from core.api.forward import Forward
 from core.api.gate import Gate
 from core.api.health import HealthRoutes
 from core.api.history import HistoryRoutes
 from core.api.ingest import IngestRoutes
 from core.api.metrics import ApiMetrics
-from core.api.prices import SourceRoutes
 from core.api.public import PublicRoutes
 from core.api.rounds import RoundRoutes
-from core.api.services import Services
+from core.api.services import PublicServices, Services
 from core.api.session import StreamLimits
 from core.api.shadow import ShadowRoutes
+from core.api.sources import SourceRoutes
 from core.api.sse import PATH as EVENTS
 from core.api.sse import EventRoutes
 from core.api.stream import Hub
 from core.api.usage import UsageRoutes
 from core.api.value_provider import ValueProviderRoutes
+from core.messages import PassMessage
 
 DESCRIPTION = """
 Prices of Flare's feeds, made from several exchanges.
@@ -43,30 +45,51 @@ Refusals are problem documents (RFC 9457). Prices are text, times Unix seconds.
 
 
 def create_api(services: Services, limits: StreamLimits | None = None) -> FastAPI:
-    """The application. `app.state.hub` is the stream's hub; its lifespan follows the bus."""
+    """The core's application. `app.state.hub` is the stream's hub; its lifespan follows the bus."""
+    app, metrics = _public(services, services.last_pass, limits, "/openapi.json")
+    app.include_router(HealthRoutes(services).with_metrics())
+    for routes in (
+        SourceRoutes(services),
+        IngestRoutes(services, metrics),
+        ValueProviderRoutes(services),
+        RoundRoutes(services),
+        ShadowRoutes(services),
+        ForgeRoutes(services),
+    ):
+        app.include_router(routes.router())
+    app.openapi = describe(app, guarded=services.gateway is not None)  # type: ignore[method-assign]
+    return app
+
+
+def create_replica(services: PublicServices, core_url: str, limits: StreamLimits | None = None) -> FastAPI:
+    """A replica's application: prices come by the bus, and what only the core knows is asked of it."""
+    app, _ = _public(services, None, limits, None)
+    app.include_router(HealthRoutes(services).router())
+    app.router.default = app.state.forward = Forward(core_url, otherwise=app.router.default)
+    return app
+
+
+def _public(
+    services: PublicServices,
+    last_pass: Callable[[], PassMessage | None] | None,
+    limits: StreamLimits | None,
+    openapi_url: str | None,
+) -> tuple[FastAPI, ApiMetrics]:
+    """What a core and a replica have in common; without a `last_pass` the stream's last one is told."""
     metrics = ApiMetrics(services.registry)
     hub = Hub(services.bus, services.clock, metrics, limits or StreamLimits())
+    book = CurrentBook(last_pass or (lambda: hub.last_pass), services.price_signer, services.clock)
     app = FastAPI(
         title="Chrono",
         version="1",
         description=DESCRIPTION,
         lifespan=_lifespan(hub),
         redirect_slashes=False,
+        openapi_url=openapi_url,
     )
     app.state.hub = hub
     problems.install(app, lambda slug: metrics.problems.labels(slug).inc())
-    for routes in (
-        PublicRoutes(CurrentBook(services.last_pass, services.price_signer, services.clock)),
-        SourceRoutes(services),
-        HistoryRoutes(services),
-        HealthRoutes(services),
-        IngestRoutes(services, metrics),
-        ValueProviderRoutes(services),
-        RoundRoutes(services),
-        ShadowRoutes(services),
-        EventRoutes(hub),
-        ForgeRoutes(services),
-    ):
+    for routes in (PublicRoutes(book), HistoryRoutes(services), EventRoutes(hub)):
         app.include_router(routes.router())
     if services.gateway is not None:
         app.include_router(UsageRoutes(services.gateway, services.clock).router())
@@ -76,9 +99,8 @@ def create_api(services: Services, limits: StreamLimits | None = None) -> FastAP
     if services.portal_dir is not None:
         # The router's last resort rather than a mount: a mount at / would answer a wrong method with 404.
         app.router.default = StaticFiles(directory=services.portal_dir, html=True)
-    app.openapi = describe(app, guarded=services.gateway is not None)  # type: ignore[method-assign]
     app.add_middleware(Timed, metrics=metrics)
-    return app
+    return app, metrics
 
 
 class Timed:

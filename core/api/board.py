@@ -41,7 +41,8 @@ class Board:
     """What all clients look at. A pass that lacks a feed leaves its last object standing.
 
     Sequences count passes, also from run to run of the core (`core.app`), so a hole in them is a pass that
-    never arrived here, and one that goes backwards begins anew.
+    never arrived here. One that goes backwards begins anew if its pass is later than the newest here; else
+    it is told a second time, and nothing becomes older by it.
     """
 
     def __init__(self) -> None:
@@ -58,8 +59,16 @@ class Board:
         """The oldest sequence that a client may come back with; None before the first pass."""
         return self._ring[0].sequence if self._ring else None
 
+    @property
+    def last(self) -> PassMessage | None:
+        """The newest pass; None before the first."""
+        kept = self._ring[-1] if self._ring else None
+        return None if kept is None else PassMessage(kept.sequence, kept.at, kept.fragments)
+
     def apply(self, message: PassMessage) -> None:
-        """Take a pass: the one that arrives last is the newest."""
+        """Take a pass, unless it is an old one."""
+        if self.ordinal and message.sequence <= self.sequence and message.at <= self.at:
+            return
         lost = message.sequence - self.sequence - 1 if self.ordinal else 0
         if lost < 0:
             self._ring.clear()

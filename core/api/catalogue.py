@@ -70,6 +70,7 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "internal-error": (500, "A fault of ours; it is in our log."),
         "service-unavailable": (503, "There are no prices yet. Try again after `Retry-After` seconds."),
         "store-unavailable": (503, "The database cannot answer now. Try again after `Retry-After` seconds."),
+        "core-away": (503, "The core is away, and only it knows this. Prices go on, with their age."),
         "too-many-clients": (503, "The stream is full. Try again after `Retry-After` seconds."),
     }
 )

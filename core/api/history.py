@@ -20,7 +20,7 @@ from core.api.problems import bad_request, documented
 from core.api.public import FeedParameter
 from core.api.queries import TIME_PATTERN, instant, known_feeds, only
 from core.api.schemas import History
-from core.api.services import Services
+from core.api.services import PublicServices
 from core.messages import price_text
 from core.ports import Candle, Point
 
@@ -78,7 +78,7 @@ class Window:
 
 
 class HistoryRoutes:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: PublicServices) -> None:
         self._services = services
 
     def router(self) -> APIRouter:

@@ -1,4 +1,4 @@
-"""Serving the application with uvicorn: one socket, one stop, a drain with a bound.
+"""Serving the application with uvicorn: one door, one stop, a drain with a bound.
 
 Knows uvicorn. Does not know routes. Run it on uvloop (`uvloop.run`): the loop is the caller's. WebSockets are
 served by uvicorn's sans-I/O protocol on `websockets`: its older one is deprecated and warns. Compression is
@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, TypedDict, Unpack, cast
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from core.api.door import Door
 from core.api.session import StreamLimits
 from core.api.stream import ABORT_EXTENSION, DIRECT_EXTENSION, Hub
+from core.net import listening
 
 DRAIN_STREAM_S: Final = 0.75
 DRAIN_REQUESTS_S: Final = 1
@@ -34,6 +36,16 @@ FRAMES_MAX: Final = 16
 
 FLUSH_S: Final = 0.5
 """How long an expelled client may still take what was written to it."""
+
+
+class Options(TypedDict, total=False):
+    """What may be chosen of `serve_on`."""
+
+    started: Callable[[int], None] | None
+    limits: StreamLimits | None
+    head_s: float
+    network_of: Callable[[str], str | None]
+    warm_up: Callable[[], Awaitable[object]] | None
 
 
 class _Frames:
@@ -150,11 +162,20 @@ class _HttpProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: stopping is the caller's decision."""
+    """uvicorn behind our door, and without its signal handlers: stopping is the caller's decision."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        network_of: Callable[[str], str | None],
+        warm_up: Callable[[], Awaitable[object]] | None,
+        on_started: Callable[[], None],
+    ) -> None:
         super().__init__(config)
-        self._on_started = on_started
+        self._listener, self._network_of, self._on_started = listener, network_of, on_started
+        self._warm_up = warm_up
+        self._door: Door | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -163,36 +184,54 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            if self._warm_up is not None:
+                await self._warm_up()
+            self._door = Door(self._listener, self._protocol, self._network_of)
+            self._door.open()
             self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._door is not None:
+            self._door.close()
+        await super().shutdown(sockets)
 
-async def serve(
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+async def serve(app: FastAPI, host: str, port: int, stop: asyncio.Event, **options: Unpack[Options]) -> None:
+    """`serve_on` an address of its own; port 0 takes a free one. Raises PortTaken."""
+    with listening(host, port) as listener:
+        await serve_on(app, listener, stop, **options)
+
+
+async def serve_on(
     app: FastAPI,
-    host: str,
-    port: int,
+    listener: socket.socket,
     stop: asyncio.Event,
     *,
     started: Callable[[int], None] | None = None,
     limits: StreamLimits | None = None,
     head_s: float = HEAD_S_MAX,
+    network_of: Callable[[str], str | None] = lambda _: None,
+    warm_up: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """Serve until `stop` is set, then drain within 3 s: WebSockets are closed with 1001.
 
-    `started` is called with the port once connections are accepted; port 0 takes a free one. Raises OSError
-    when the address cannot be bound.
+    `started` is called with the port once connections are accepted. `network_of` tells under which name the
+    connections of an address are counted, None for not at all. `warm_up` is awaited before the door opens.
+    The listener is left to its owner, who may share it with other processes.
     """
-    with _bind(host, port) as listener:
-        bound_port: int = listener.getsockname()[1]
-        config = _config(app, limits or StreamLimits(), head_s)
-        server = _Server(config, lambda: started(bound_port) if started else None)
-        async with asyncio.TaskGroup() as group:
-            serving = group.create_task(server.serve([listener]), name="api-serve")
-            stopping = group.create_task(
-                _stop(getattr(app.state, "hub", None), server, stop), name="api-stop"
-            )
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            await serving
-            stopping.cancel()
+    port: int = listener.getsockname()[1]
+    config = _config(app, limits or StreamLimits(), head_s)
+    server = _Server(config, listener, network_of, warm_up, lambda: started(port) if started else None)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve([]), name="api-serve")
+        stopping = group.create_task(_stop(getattr(app.state, "hub", None), server, stop), name="api-stop")
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await serving
+        stopping.cancel()
 
 
 async def _stop(hub: Hub | None, server: uvicorn.Server, stop: asyncio.Event) -> None:
@@ -200,21 +239,6 @@ async def _stop(hub: Hub | None, server: uvicorn.Server, stop: asyncio.Event) ->
     if hub is not None:
         await hub.close(DRAIN_STREAM_S)
     server.should_exit = True
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Named TCP, because asyncio sends small answers at once only on those."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 def _config(app: FastAPI, limits: StreamLimits, head_s: float) -> uvicorn.Config:

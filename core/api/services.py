@@ -127,30 +127,36 @@ class Learning(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Everything the API needs. `ready` answers from memory: check name -> (ok, detail).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicServices:
+    """What the public routes need, in the core and in a replica of the gateway.
 
-    `about` are further members of `/health`, such as the network and the market it serves. Without a
-    `gateway` nobody is limited and there are no keys.
+    `ready` answers from memory: check name -> (ok, detail). `about` are further members of `/health`, such as
+    the network and the market it serves. Without a `gateway` nobody is limited and there are no keys.
     """
 
-    ingest: Ingest
-    latest: Callable[[], Estimates | None]
-    last_pass: Callable[[], PassMessage | None]
     estimates: EstimateStore
-    rounds: Rounds
-    volumes: Volumes
-    venues: Callable[[float], Sequence[HeardReport]]
-    routes: Routes
     bus: Bus
     ready: Callable[[], Mapping[str, tuple[bool, str]]]
     clock: Callable[[], float]
     registry: CollectorRegistry
     about: Mapping[str, str] = field(default_factory=dict)
     portal_dir: Path | None = None
-    round_book: RoundBook | None = None
-    shadow_book: ShadowBook | None = None
     gateway: Gateway | None = None
     price_signer: PassSigner | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services(PublicServices):
+    """What the core's whole API needs."""
+
+    ingest: Ingest
+    latest: Callable[[], Estimates | None]
+    last_pass: Callable[[], PassMessage | None]
+    rounds: Rounds
+    volumes: Volumes
+    venues: Callable[[float], Sequence[HeardReport]]
+    routes: Routes
+    round_book: RoundBook | None = None
+    shadow_book: ShadowBook | None = None
     learning: Learning | None = None

@@ -18,6 +18,7 @@ texts:
             {"type":"gap","since","sequence","oldest","why"}    they cannot be told: a snapshot follows;
                      why: too-old (passes up to `oldest` are gone) or unknown (no such sequence here)
             {"type":"heartbeat","sequence","at"}    after 5 s of silence; {"type":"pong"}
+                     with "late_s":n when no pass came for n s: no price that was told is live any more
                      `at` of a snapshot or heartbeat is now, of an update the time of its pass
             {"type":"error","problem":{..}}         RFC 9457; the connection stays
 
@@ -36,6 +37,7 @@ import orjson
 from chrono.feeds import FEED_BY_NAME, FEEDS
 from core.api.board import Board, Feeds
 from core.api.problems import Problem, Refused, bad_request, unknown_feed
+from core.messages import LATE_S
 
 _ALL: Final = frozenset(FEED_BY_NAME)
 _WILDCARD: Final = "*"
@@ -136,7 +138,7 @@ class Session:
             return self._close
         news = self._news(board, at) if self.feeds and board.ordinal else None
         if news is None and at - self._sent_at >= self._limits.heartbeat_s:
-            return Outgoing("heartbeat", _text("heartbeat", sequence=board.sequence, at=round(at, 3)))
+            return Outgoing("heartbeat", _heartbeat(board, at))
         return news
 
     def _news(self, board: Board, at: float) -> Outgoing | None:
@@ -206,6 +208,12 @@ class Session:
         self._counted_at = at
         self._allowance = min(float(self._limits.messages_burst), self._allowance + earned) - 1
         return self._allowance >= 0
+
+
+def _heartbeat(board: Board, at: float) -> str:
+    late_s = at - board.at
+    late = {"late_s": round(late_s, 1)} if board.ordinal and late_s > LATE_S else {}
+    return _text("heartbeat", sequence=board.sequence, at=round(at, 3), **late)
 
 
 def _parsed(text: str | bytes) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from core.api.gate import admitted_in
 from core.api.metrics import ApiMetrics
 from core.api.problems import Problem, Refused, respond
 from core.api.session import Close, Outgoing, Session, StreamLimits
-from core.messages import MalformedMessage, decode_pass
+from core.messages import MalformedMessage, PassMessage, decode_pass
 from core.ports import Bus
 
 log = structlog.get_logger(__name__)
@@ -96,6 +96,7 @@ class Hub:
         self._updates = metrics.stream_messages.labels("update")
         self._limits = limits
         self._board = Board()
+        self._news, self._begun = asyncio.Event(), asyncio.Event()
         self._clients: set[_Client] = set()
         self._open = True
         self._empty = asyncio.Event()
@@ -106,10 +107,25 @@ class Hub:
         """The sequence of the last pass that arrived; 0 before the first."""
         return self._board.sequence
 
+    @property
+    def last_pass(self) -> PassMessage | None:
+        """The last pass that arrived; None before the first."""
+        return self._board.last
+
+    async def first_pass(self, within_s: float) -> bool:
+        """Wait for a pass to tell; whether one has come."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._begun.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def run(self) -> None:
         """Follow the bus until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="stream-follow")
+            group.create_task(self._spread(), name="stream-spread")
             group.create_task(self._tick(), name="stream-tick")
 
     async def close(self, within_s: float) -> None:
@@ -235,13 +251,13 @@ class Hub:
             try:
                 async with self._bus.subscribe() as messages:
                     async for message in messages:
-                        await self._apply(message)
+                        self._apply(message)
             except Exception:
                 self._metrics.stream_failures.inc()
                 log.exception("stream_lost_the_bus", retry_s=_RETRY_S)
             await asyncio.sleep(_RETRY_S)
 
-    async def _apply(self, message: bytes) -> None:
+    def _apply(self, message: bytes) -> None:
         try:
             decoded = decode_pass(message)
         except MalformedMessage as error:
@@ -249,10 +265,18 @@ class Hub:
             log.warning("bus_message_refused", detail=str(error))
             return
         self._board.apply(decoded)
-        for count, client in enumerate(tuple(self._clients), start=1):
-            self._tell(client)
-            if count % BREATH == 0:
-                await asyncio.sleep(0)
+        self._news.set()
+        self._begun.set()
+
+    async def _spread(self) -> None:
+        """Tell all clients what is new, again and again: what comes meanwhile is told in the next round."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            for count, client in enumerate(tuple(self._clients), start=1):
+                self._tell(client)
+                if count % BREATH == 0:
+                    await asyncio.sleep(0)
 
     def _tell(self, client: _Client) -> None:
         """Write what is due straight to a socket that takes it; else wake the client's sender for it.

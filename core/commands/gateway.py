@@ -1,4 +1,7 @@
-"""`chrono gateway`: API keys, usage and blocks, in the database. A running core notices by itself."""
+"""`chrono gateway`: API keys, usage and blocks, in the database, and replicas of the public API.
+
+Running cores and replicas notice what is changed by themselves.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from core.commands.words import DataDir, load_settings, out
+from core.commands.words import DataDir, load_settings, out, run
 from core.gateway.accounts import Accounts, Order
 from core.gateway.keys import DEFAULT_SCOPES, ENTROPY_BYTES, SCOPES, ApiKey, NewKey, make_key
 from core.gateway.tiers import Tier
@@ -22,7 +25,7 @@ from core.settings import Settings
 T = TypeVar("T")
 DAY_S = 86_400.0
 
-app = typer.Typer(help="The public API: keys, usage, blocks.", no_args_is_help=True)
+app = typer.Typer(help="The public API: keys, usage, blocks, replicas.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 blocks = typer.Typer(help="Addresses that are blocked.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
@@ -36,6 +39,43 @@ class TierChoice(StrEnum):
     developer = "developer"
     premium = "premium"
     internal = "internal"
+
+
+@app.command("serve")
+def serve(
+    processes: Annotated[
+        int | None, typer.Option(help="Replicas; CHRONO_GATEWAY_PROCESSES or 2 without it.", min=1, max=64)
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="One port for all; 0 takes a free one.", min=0)] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run replicas of the public API behind one port. Needs DATABASE_URL, REDIS_URL and a running core."""
+    from core.replicas import run_replicas
+
+    settings = load_settings(data_dir=data_dir, gateway_host=host, gateway_port=port)
+    count = processes or settings.gateway_processes or 2
+
+    def announce(url: str) -> None:
+        out.print(f"\n  The public API is up: [bold]{url}[/bold], {count} processes. Ctrl-C stops.\n")
+
+    run("gateway", settings, lambda stop: run_replicas(settings, count, stop, announce))
+
+
+@app.command("replica", hidden=True)
+def replica(
+    descriptor: Annotated[int, typer.Option(help="The listening socket that was inherited.", min=0)],
+    place: Annotated[int, typer.Option(help="Which replica this is, from 0.", min=0)] = 0,
+    data_dir: DataDir = None,
+) -> None:
+    """Run one replica on a listening socket of its parent's."""
+    import socket
+
+    from core.replica import run_replica
+
+    settings = load_settings(data_dir=data_dir)
+    listener = socket.socket(fileno=descriptor)
+    run(f"replica-{place}", settings, lambda stop: run_replica(settings, listener, place, stop))
 
 
 Prefix = Annotated[str, typer.Argument(help="The key's visible part, as `keys list` shows it.")]

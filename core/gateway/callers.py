@@ -46,6 +46,11 @@ class Places:
             place = self._place(hop.strip())
         return place
 
+    def counted(self, peer: str) -> str | None:
+        """The network under which a peer's connections are counted; None for our own, proxies among them."""
+        place = self._place(peer)
+        return None if place.ours else place.network
+
     def _place(self, text: str) -> Place:
         place = self._known.get(text)
         if place is None:

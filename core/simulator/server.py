@@ -12,18 +12,17 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from core.net import listening
+
 _DRAIN_S: Final = 2
 
 
 async def serve(app: Starlette, port: int, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
     """Serve on 127.0.0.1 until `stop` is set; `ready` is called once with the bound port (0 asks for any).
 
-    Raises OSError when the port cannot be bound. Ends within _DRAIN_S after `stop`, at once when cancelled.
+    Raises PortTaken when the port cannot be bound. Ends within _DRAIN_S after `stop`, at once when cancelled.
     """
-    # Named TCP, because asyncio sends small answers at once only on sockets that say so: 2 ms, not 44.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+    with listening("127.0.0.1", port) as listener:
         config = uvicorn.Config(
             app,
             http=_Protocol,

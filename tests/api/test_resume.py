@@ -17,8 +17,9 @@ from tests.fakes.services import NOW
 FEED = "BTC/USD"
 
 
-def arrive(board: Board, sequence: int) -> None:
-    board.apply(PassMessage(sequence, NOW + sequence, {FEED: b'{"feed":"BTC/USD","sequence":%d}' % sequence}))
+def arrive(board: Board, sequence: int, at: float | None = None) -> None:
+    price = b'{"feed":"BTC/USD","sequence":%d}' % sequence
+    board.apply(PassMessage(sequence, NOW + sequence if at is None else at, {FEED: price}))
 
 
 def board_of(*sequences: int) -> Board:
@@ -90,9 +91,21 @@ def test_a_pass_that_never_reached_this_server_is_told() -> None:
 
 
 def test_a_core_that_counts_anew_leaves_nothing_to_resume() -> None:
-    board = board_of(50, 51, 1, 2)
+    board = board_of(50, 51)
+    arrive(board, 1, at=NOW + 60)
+    arrive(board, 2, at=NOW + 61)
     assert told(coming_back(51), board)[0]["why"] == "unknown"
     assert board.oldest == 1
+
+
+@pytest.mark.parametrize("again", [3, 4, 5, 1])
+def test_a_pass_that_comes_a_second_time_makes_nothing_older(again: int) -> None:
+    board, session = board_of(3, 4, 5), coming_back(5)
+    told(session, board)
+    arrive(board, again)
+    assert told(session, board) == []
+    assert (board.sequence, board.oldest) == (5, 3)
+    assert [each["sequence"] for each in told(coming_back(3), board)[1:]] == [4, 5]
 
 
 @pytest.mark.parametrize("since", [-1, 1.5, "7", True, 2**60])

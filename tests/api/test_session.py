@@ -120,6 +120,13 @@ def test_silence_is_broken_by_a_heartbeat_that_tells_the_time(session: Session, 
     assert told(session, board, NOW + 6) is None
 
 
+def test_a_heartbeat_says_that_no_pass_comes_any_more(session: Session, board: Board) -> None:
+    arrive(board, 1)
+    told(session, board, NOW + 1)
+    heard = told(session, board, NOW + 21)
+    assert heard == {"type": "heartbeat", "sequence": 1, "at": NOW + 21, "late_s": 20.0}
+
+
 def test_a_snapshot_of_an_old_pass_says_what_time_it_is(session: Session, board: Board) -> None:
     arrive(board, 1)
     subscribed(session, board, "BTC/USD")

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from core.api.app import create_api
 from core.api.server import serve
 from core.api.session import StreamLimits
+from core.net import PortTaken
 from tests.fakes.services import NOW, World, encoded_at
 
 ASGI_SCOPE = {"type": "websocket", "path": "/v1/stream", "query_string": b"", "headers": []}
@@ -182,7 +183,7 @@ async def test_an_address_in_use_is_told_to_the_caller(world: World) -> None:
     app = create_api(world.services())
     with socket_module.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(PortTaken, match="in use"):
             await serve(app, "127.0.0.1", port, asyncio.Event())
 
 

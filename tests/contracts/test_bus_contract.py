@@ -109,6 +109,25 @@ async def test_a_bus_survives_the_death_of_redis(redis_server: Any, registry: Co
     await asyncio.wait({running})
 
 
+async def test_who_comes_late_hears_what_redis_has_kept(redis_server: Any) -> None:
+    core, replica = (RedisBus(redis_server.url, CollectorRegistry(), "late") for _ in range(2))
+    running = [asyncio.create_task(core.run())]
+    async with core.subscribe() as heard:
+        for number in range(QUEUE_MAX + 3):
+            await core.publish(b"%d" % number)
+            await take(heard)
+    async with asyncio.TaskGroup() as group:
+        running.append(group.create_task(replica.run()))
+        async with replica.subscribe() as messages:
+            kept = [await take(messages) for _ in range(QUEUE_MAX)]
+            await core.publish(b"new")
+            assert await take(messages) == b"new"
+        running[1].cancel()
+    assert kept == [b"%d" % number for number in range(3, QUEUE_MAX + 3)]
+    running[0].cancel()
+    await asyncio.wait(running)
+
+
 async def heard_again(bus: Bus, messages: AsyncIterator[bytes]) -> bool:
     """Whether what is published now arrives, within 20 s."""
     for _ in range(100):

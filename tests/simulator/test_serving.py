@@ -4,6 +4,7 @@ import socket
 import httpx
 import pytest
 
+from core.net import PortTaken
 from core.simulator.app import build_simulator
 from core.simulator.faults import FaultBoard
 from core.simulator.market import RandomMarket
@@ -20,7 +21,7 @@ async def test_a_taken_port_is_an_error_at_once(app):
         with pytest.raises(ExceptionGroup) as failure:
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(app, taken.getsockname()[1], asyncio.Event(), print))
-        assert failure.group_contains(OSError)
+        assert failure.group_contains(PortTaken)
 
 
 async def test_a_cancelled_server_frees_its_port_and_its_connections(app):
