@@ -38,6 +38,7 @@ BENCHMARKS = {
     "codec": "a signed batch of 1,000 ticks verified and decoded, beside the plain decoder",
     "ingest": "signed batches over HTTP until they are committed, beside bare COPY",
     "stream": "500 WebSocket clients, estimate to socket, beside a bare broadcast loop",
+    "scale": "5,000 WebSocket clients at two replicas behind one port, beside bare Starlette",
     "rest": "/v1/prices at 500 requests a second, beside a route with prebuilt bytes",
     "history": "24 h of 1-minute history out of 10 million ticks",
     "provider": "commit instant to broadcast, a round of 100 x 63, signing, on a local node (anvil)",

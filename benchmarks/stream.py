@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import json
 import multiprocessing
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ import orjson
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from benchmarks.stream_clients import latencies_of
 from core.api.app import create_api
 from core.api.server import serve
 from core.messages import decode_pass
@@ -29,10 +28,6 @@ from tests.fakes.services import World, encoded_at
 CLIENTS = 500
 PASSES_PER_S = 5.0
 TARGET_MS = 50.0
-_STAMP_BYTES = 120
-"""In so many bytes of an update its time stands."""
-
-_SUBSCRIBE = b'{"op":"subscribe","feeds":["*"]}'
 
 
 def run(quick: bool = False) -> list[dict[str, object]]:
@@ -154,92 +149,9 @@ def _on_stop(control: Connection, stop: asyncio.Event) -> None:
     asyncio.get_running_loop().add_reader(control.fileno(), stop.set)
 
 
-# Clients
-
-
-class _Client(asyncio.Protocol):
-    """Takes frames without keeping them: the time of the pass stands in the first bytes of each.
-
-    As cheap as can be, because 500 of them share a core: a client that copies and parses would be measured
-    in the place of the server.
-    """
-
-    def __init__(self, latencies: list[float], since: list[float]) -> None:
-        self._latencies = latencies
-        self._since = since
-        self._head = b""
-        self._left = 0
-        self._at = 0.0
-        self._open = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        key = base64.b64encode(os.urandom(16)).decode()
-        transport.write(
-            f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-
-    def data_received(self, data: bytes) -> None:
-        if self._open and len(data) <= self._left:
-            self._left -= len(data)
-            if self._left == 0:
-                self._whole()
-            return
-        while data:
-            data = self._take(data) if self._open else self._greet(data)
-
-    def _greet(self, data: bytes) -> bytes:
-        self._head += data
-        _, found, rest = self._head.partition(b"\r\n\r\n")
-        if not found:
-            return b""
-        self._open, self._head = True, b""
-        self._transport.write(bytes([0x81, 0x80 | len(_SUBSCRIBE), 0, 0, 0, 0]) + _SUBSCRIBE)
-        return rest
-
-    def _take(self, data: bytes) -> bytes:
-        """Take what belongs to the present frame; returns what follows it."""
-        if self._left:
-            taken = min(self._left, len(data))
-            self._left -= taken
-            if self._left == 0:
-                self._whole()
-            return data[taken:]
-        data, self._head = self._head + data, b""
-        head = 2 if len(data) > 1 and data[1] < 126 else 4
-        if len(data) < head + _STAMP_BYTES and not (head == 2 and len(data) >= head + data[1]):
-            self._head = data
-            return b""
-        self._left = data[1] if head == 2 else int.from_bytes(data[2:4], "big")
-        start = data[head : head + _STAMP_BYTES]
-        is_update = start.startswith(b'{"type":"update"')
-        self._at = float(start.partition(b'"at":')[2].partition(b",")[0]) if is_update else 0.0
-        return data[head:]
-
-    def _whole(self) -> None:
-        now = time.time()
-        if self._at and now > self._since[0]:
-            self._latencies.append((now - self._at) * 1000)
-
-
 def _clients(result: Connection, port: int, count: int, seconds: float) -> None:
     async def main() -> None:
-        latencies: list[float] = []
-        since = [float("inf")]
-        loop = asyncio.get_running_loop()
-        for start in range(0, count, 50):
-            connecting = [
-                loop.create_connection(lambda: _Client(latencies, since), "127.0.0.1", port)
-                for _ in range(min(50, count - start))
-            ]
-            await asyncio.gather(*connecting)
-        since[0] = time.time() + 1.0
-        await asyncio.sleep(1.0 + seconds)
-        expected = count * PASSES_PER_S * seconds
-        if len(latencies) < 0.9 * expected:
-            raise RuntimeError(f"only {len(latencies)} of {expected:.0f} updates arrived")
-        result.send(latencies)
+        result.send(await latencies_of(port, [["*"]] * count, seconds, PASSES_PER_S))
 
     uvloop.run(main())
 

@@ -6,7 +6,6 @@ The only place where storage, bus and API meet.
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -55,6 +54,7 @@ from core.storage.shadow import PostgresShadowStore
 from core.storage.ticks import PostgresTickStore
 from core.storage.venues import PostgresVenueStore
 from core.tasks import TaskMetrics, keep_running
+from core.tidy import Tidy, TidyMetrics
 from core.trades import NewTrades
 from core.upkeep import Upkeep
 from core.venue_board import Board, BoardMetrics
@@ -93,13 +93,12 @@ async def run_core(
 
         parts.learning.restore()
         await parts.publisher.make_pass(time.time())
-        gc.collect()
-        gc.freeze()  # what was built once is never garbage: full collections get short
         metrics = TaskMetrics(registry)
+        tidy = Tidy(lambda: api.state.hub.departed, TidyMetrics(registry))
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(keep_running(name, work, metrics), name=name)
-                for name, work in _background(parts, pool, settings).items()
+                for name, work in {**_background(parts, pool, settings), "tidy": tidy.run}.items()
             ]
             await serve(
                 api,

@@ -30,6 +30,7 @@ from core.settings import Settings
 from core.storage.estimates import PostgresEstimateStore
 from core.storage.metrics import StorageMetrics
 from core.tasks import TaskMetrics, keep_running
+from core.tidy import Tidy, TidyMetrics
 
 FLUSH_S: Final = 0.5
 WARM_UP_S: Final = 3.0
@@ -72,7 +73,8 @@ async def run_replica(
         with suppress(StoreUnavailable):
             await upkeep.turn()  # keys are known before the first caller comes
         metrics = TaskMetrics(registry)
-        work = {"bus": bus.run, "upkeep": upkeep.run}
+        tidy = Tidy(lambda: api.state.hub.departed, TidyMetrics(registry))
+        work = {"bus": bus.run, "upkeep": upkeep.run, "tidy": tidy.run}
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(keep_running(name, run, metrics), name=name) for name, run in work.items()

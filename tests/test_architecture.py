@@ -80,6 +80,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.lifecycle": (),
     "core.net": ("chrono",),
     "core.tasks": (),
+    "core.tidy": (),
     "core.volumes": ("chrono", "core.columns"),
     "core.networks": ("core.ftso", "core.settings"),
     "core.trades": ("chrono", "core.columns"),

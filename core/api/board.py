@@ -51,7 +51,10 @@ class Board:
         self.ordinal = 0
         self._fragments: dict[str, bytes] = {}
         self._changed: dict[str, int] = {}
-        self._updates: dict[tuple[Feeds, int, int], str] = {}
+        self._all_changed = 0
+        self._updates: dict[tuple[Feeds, int, int], bytes] = {}
+        self._heads: dict[tuple[int, int], bytes] = {}
+        self._orders: dict[Feeds, tuple[str, ...]] = {}
         self._ring: deque[Pass] = deque(maxlen=RING_MAX)
 
     @property
@@ -75,24 +78,31 @@ class Board:
         self.ordinal += 1
         self.sequence, self.at = message.sequence, message.at
         self._ring.append(Pass(self.ordinal, message.sequence, message.at, message.fragments, max(0, lost)))
+        if not message.fragments.keys() <= self._fragments.keys():
+            self._orders.clear()
         self._fragments.update(message.fragments)
         self._changed.update(dict.fromkeys(message.fragments, self.ordinal))
+        self._all_changed = min(self._changed.values(), default=0)
         self._updates.clear()
+        self._heads.clear()
 
-    def snapshot(self, feeds: Feeds, at: float) -> str:
+    def snapshot(self, feeds: Feeds, at: float) -> bytes:
         """The first message after a subscription: every feed of it. Its own `at` is now."""
         head = {"type": "snapshot", "sequence": self.sequence, "at": round(max(at, self.at), 3)}
-        return _joined(head, self._newest(feeds, 0))
+        return _joined(orjson.dumps(head), self._newest(feeds, 0))
 
-    def update(self, feeds: Feeds, seen: int, previous: int) -> str:
+    def update(self, feeds: Feeds, seen: int, previous: int) -> bytes:
         """What changed after the ordinal `seen`, for a client whose last message had `previous`."""
         key = (feeds, seen, previous)
-        text = self._updates.get(key)
-        if text is None:
-            text = _joined(self._update_head(seen, previous), self._newest(feeds, seen))
+        message = self._updates.get(key)
+        if message is None:
+            head = self._heads.get((seen, previous))
+            if head is None:
+                head = self._heads[seen, previous] = orjson.dumps(self._update_head(seen, previous))
+            message = _joined(head, self._newest(feeds, seen))
             if len(self._updates) < MESSAGES_MAX:
-                self._updates[key] = text
-        return text
+                self._updates[key] = message
+        return message
 
     def find(self, sequence: int) -> int | None:
         """The ordinal of a pass that is still kept, or None."""
@@ -105,13 +115,14 @@ class Board:
         place = ordinal + 1 - self._ring[0].ordinal if self._ring else -1
         return self._ring[place] if 0 <= place < len(self._ring) else None
 
-    def replayed(self, kept: Pass, feeds: Feeds, previous: int) -> str:
+    def replayed(self, kept: Pass, feeds: Feeds, previous: int) -> bytes:
         """A pass of the past as an update."""
         head: dict[str, object] = {"type": "update", "sequence": kept.sequence, "previous": previous}
         head |= {"at": kept.at, "replayed": True}
         if kept.lost:
             head["lost"] = kept.lost
-        return _joined(head, [part for feed, part in kept.fragments.items() if feed in feeds])
+        parts = [part for feed, part in kept.fragments.items() if feed in feeds]
+        return _joined(orjson.dumps(head), parts)
 
     def _update_head(self, seen: int, previous: int) -> dict[str, object]:
         head = {"type": "update", "sequence": self.sequence, "previous": previous, "at": self.at}
@@ -124,12 +135,20 @@ class Board:
         return head
 
     def _newest(self, feeds: Feeds, seen: int) -> list[bytes]:
-        return [
-            fragment
-            for feed, fragment in self._fragments.items()
-            if feed in feeds and self._changed[feed] > seen
-        ]
+        fragments, order = self._fragments, self._order_of(feeds)
+        if seen < self._all_changed:
+            return [fragments[feed] for feed in order]
+        return [fragments[feed] for feed in order if self._changed[feed] > seen]
+
+    def _order_of(self, feeds: Feeds) -> tuple[str, ...]:
+        """The feeds that have a price, in the order of the messages. Looked up for every client and pass."""
+        order = self._orders.get(feeds)
+        if order is None:
+            order = tuple(feed for feed in self._fragments if feed in feeds)
+            if len(self._orders) < MESSAGES_MAX:
+                self._orders[feeds] = order
+        return order
 
 
-def _joined(head: Mapping[str, object], prices: list[bytes]) -> str:
-    return (orjson.dumps(head)[:-1] + b',"prices":[' + b",".join(prices) + b"]}").decode()
+def _joined(head: bytes, prices: list[bytes]) -> bytes:
+    return head[:-1] + b',"prices":[' + b",".join(prices) + b"]}"

@@ -43,7 +43,7 @@ class ApiMetrics:
         )
         self.socket_seconds = Histogram(
             "chrono_estimate_to_socket_seconds",
-            "Time from a pass over the feeds to the hand-over of its update to a socket",
+            "Time from a pass to the hand-over of its update; a sample is of up to 100 sockets",
             buckets=_SECONDS,
             registry=registry,
         )

@@ -49,29 +49,33 @@ class Options(TypedDict, total=False):
 
 
 class _Frames:
-    """Texts as whole WebSocket frames, so that a text for 500 clients is framed once. Keeps the last few."""
+    """Texts as whole WebSocket frames, so that one for 500 clients is framed once. Keeps the last few.
+
+    They are found by identity: to hash a text for one client only would cost as much as to frame it.
+    """
 
     def __init__(self) -> None:
-        self._frames: dict[str, bytes] = {}
+        self._frames: dict[int, tuple[bytes, bytes]] = {}
 
-    def of(self, text: str) -> bytes:
-        frame = self._frames.get(text)
-        if frame is None:
-            if len(self._frames) >= FRAMES_MAX:
-                self._frames.clear()
-            frame = self._frames[text] = text_frame(text)
+    def of(self, body: bytes) -> bytes:
+        kept = self._frames.get(id(body))
+        if kept is not None and kept[0] is body:
+            return kept[1]
+        if len(self._frames) >= FRAMES_MAX:
+            self._frames.clear()
+        frame = text_frame(body)
+        self._frames[id(body)] = body, frame
         return frame
 
 
-def text_frame(text: str) -> bytes:
+def text_frame(body: bytes) -> bytes:
     """An unmasked, final text frame: RFC 6455, section 5.2."""
-    payload = text.encode()
-    size = len(payload)
+    size = len(body)
     if size < 126:
-        return bytes((0x81, size)) + payload
+        return bytes((0x81, size)) + body
     if size < 2**16:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+        return b"\x81\x7e" + size.to_bytes(2, "big") + body
+    return b"\x81\x7f" + size.to_bytes(8, "big") + body
 
 
 class _StreamProtocol(WebSocketsSansIOProtocol):
@@ -94,8 +98,8 @@ class _StreamProtocol(WebSocketsSansIOProtocol):
             return False
         return self.writable.is_set() and not self.transport.is_closing()
 
-    def write(self, text: str) -> None:
-        self.transport.write(self._frames.of(text))
+    def write(self, body: bytes) -> None:
+        self.transport.write(self._frames.of(body))
 
     def expel(self, code: int, reason: str) -> None:
         """Write the close behind what waits, and cut the connection if it is not taken soon."""

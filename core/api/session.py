@@ -63,13 +63,14 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A text to be sent. `pass_at` is the time of the pass that an update tells while it is new, else None.
+    """A message to be sent, as UTF-8.
 
-    `sequence` is that of the prices in it, if there are any.
+    `pass_at` is the time of the pass that an update tells while it is new, else None; `sequence` is that of
+    the prices in it, if there are any.
     """
 
     type: str
-    text: str
+    body: bytes
     pass_at: float | None = None
     conflated: int = 0
     sequence: int | None = None
@@ -124,6 +125,10 @@ class Session:
         self._since = since
         self._reply_subscribed()
 
+    def is_silent(self, at: float) -> bool:
+        """Whether nothing was sent for so long that a heartbeat is due."""
+        return at - self._sent_at >= self._limits.heartbeat_s
+
     def next(self, board: Board, at: float) -> Outgoing | Close | None:
         """What is to be sent now, or None. It counts as sent."""
         outgoing = self._due(board, at)
@@ -137,7 +142,7 @@ class Session:
         if self._close:
             return self._close
         news = self._news(board, at) if self.feeds and board.ordinal else None
-        if news is None and at - self._sent_at >= self._limits.heartbeat_s:
+        if news is None and self.is_silent(at):
             return Outgoing("heartbeat", _heartbeat(board, at))
         return news
 
@@ -167,9 +172,9 @@ class Session:
         if kept is None:
             self._replaying = False
             return None
-        text = board.replayed(kept, self.feeds, self._sequence)
+        body = board.replayed(kept, self.feeds, self._sequence)
         self._ordinal, self._sequence = kept.ordinal, kept.sequence
-        return Outgoing("update", text, sequence=kept.sequence)
+        return Outgoing("update", body, sequence=kept.sequence)
 
     def _snapshot(self, board: Board, at: float) -> Outgoing:
         self._snapshot_due = False
@@ -177,10 +182,10 @@ class Session:
         return Outgoing("snapshot", board.snapshot(self.feeds, at), sequence=board.sequence)
 
     def _update(self, board: Board) -> Outgoing:
-        text = board.update(self.feeds, self._ordinal, self._sequence)
+        body = board.update(self.feeds, self._ordinal, self._sequence)
         skipped = board.ordinal - self._ordinal - 1
         self._ordinal, self._sequence = board.ordinal, board.sequence
-        return Outgoing("update", text, board.at, skipped, board.sequence)
+        return Outgoing("update", body, board.at, skipped, board.sequence)
 
     def _perform(self, text: str | bytes) -> None:
         request = _parsed(text)
@@ -210,7 +215,7 @@ class Session:
         return self._allowance >= 0
 
 
-def _heartbeat(board: Board, at: float) -> str:
+def _heartbeat(board: Board, at: float) -> bytes:
     late_s = at - board.at
     late = {"late_s": round(late_s, 1)} if board.ordinal and late_s > LATE_S else {}
     return _text("heartbeat", sequence=board.sequence, at=round(at, 3), **late)
@@ -263,5 +268,5 @@ def _told(problem: Problem) -> dict[str, object]:
     return problem.document(_INSTANCE)
 
 
-def _text(kind: str, **members: object) -> str:
-    return orjson.dumps({"type": kind, **members}).decode()
+def _text(kind: str, **members: object) -> bytes:
+    return orjson.dumps({"type": kind, **members})

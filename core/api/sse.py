@@ -73,7 +73,7 @@ async def _events(following: AsyncIterator[Outgoing]) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
     async for outgoing in following:
         number = "" if outgoing.sequence is None else f"id: {outgoing.sequence}\n"
-        yield f"{number}event: {outgoing.type}\ndata: {outgoing.text}\n\n"
+        yield f"{number}event: {outgoing.type}\ndata: {outgoing.body.decode()}\n\n"
 
 
 def _since(since: int | None, last_event_id: str | None) -> int | None:

@@ -8,7 +8,7 @@ the passes go by, and its next update is the newest. Nothing is queued for a slo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -48,8 +48,8 @@ class DirectSocket(Protocol):
         """Whether `write` may be called now."""
         ...
 
-    def write(self, text: str) -> None:
-        """Write a text at once."""
+    def write(self, body: bytes) -> None:
+        """Write a text, given as UTF-8, at once."""
         ...
 
     def expel(self, code: int, reason: str) -> None:
@@ -85,7 +85,7 @@ class _Client:
 
 
 class Hub:
-    """Follows the bus and keeps every client's stream going."""
+    """Follows the bus and keeps every client's stream going. `departed` counts the clients that have left."""
 
     def __init__(
         self, bus: Bus, clock: Callable[[], float], metrics: ApiMetrics, limits: StreamLimits
@@ -98,6 +98,7 @@ class Hub:
         self._board = Board()
         self._news, self._begun = asyncio.Event(), asyncio.Event()
         self._clients: set[_Client] = set()
+        self.departed = 0
         self._open = True
         self._empty = asyncio.Event()
         self._empty.set()
@@ -209,6 +210,7 @@ class Hub:
 
     def _leave(self, client: _Client) -> None:
         self._clients.discard(client)
+        self.departed += 1
         self._metrics.stream_clients.dec()
         if not self._clients:
             self._empty.set()
@@ -231,7 +233,7 @@ class Hub:
                     self._metrics.stream_expelled.labels(outgoing.reason).inc()
                     await socket.close(outgoing.code, outgoing.reason)
                     return
-                await socket.send({"type": "websocket.send", "text": outgoing.text})
+                await socket.send({"type": "websocket.send", "text": outgoing.body.decode()})
             except WebSocketDisconnect:
                 return
             client.sending_since = None
@@ -245,6 +247,12 @@ class Hub:
         self._metrics.socket_seconds.observe(self._clock() - sent.pass_at)
         if sent.conflated:
             self._metrics.stream_conflated.inc(sent.conflated)
+
+    def _count_updates(self, told_at: Sequence[float]) -> None:
+        """Those written in one breath: one sample of the time, which is nearly theirs all."""
+        if told_at:
+            self._updates.inc(len(told_at))
+            self._metrics.socket_seconds.observe(self._clock() - min(told_at))
 
     async def _follow(self) -> None:
         while True:
@@ -273,23 +281,30 @@ class Hub:
         while True:
             await self._news.wait()
             self._news.clear()
-            for count, client in enumerate(tuple(self._clients), start=1):
-                self._tell(client)
-                if count % BREATH == 0:
-                    await asyncio.sleep(0)
+            clients = tuple(self._clients)
+            for first in range(0, len(clients), BREATH):
+                told_at: list[float] = []
+                for client in clients[first : first + BREATH]:
+                    self._tell(client, told_at)
+                self._count_updates(told_at)
+                await asyncio.sleep(0)
 
-    def _tell(self, client: _Client) -> None:
+    def _tell(self, client: _Client, told_at: list[float]) -> None:
         """Write what is due straight to a socket that takes it; else wake the client's sender for it.
 
-        Saves 500 switches to a task and back, which cost more than the writing.
+        Saves a switch to a task and back for each client, which cost more than the writing. Of a plain update
+        the time of its pass is put to `told_at`, to be counted with others.
         """
         if client.direct is None or not client.idle or not client.direct.takes_text:
             client.wake.set()
             return
         outgoing = client.session.next(self._board, self._clock())
         if isinstance(outgoing, Outgoing):
-            client.direct.write(outgoing.text)
-            self._count(outgoing)
+            client.direct.write(outgoing.body)
+            if outgoing.pass_at is None or outgoing.conflated:
+                self._count(outgoing)
+            else:
+                told_at.append(outgoing.pass_at)
         elif outgoing is not None:
             client.wake.set()
 
@@ -299,7 +314,8 @@ class Hub:
             await asyncio.sleep(self._limits.tick_s)
             now = self._clock()
             for client in list(self._clients):
-                client.wake.set()
+                if client.session.is_silent(now):
+                    client.wake.set()
                 since = client.sending_since
                 if since is not None and now - since > self._limits.stuck_s:
                     self._metrics.stream_expelled.labels("took-nothing").inc()

@@ -40,7 +40,7 @@ def told(session: Session, board: Board) -> list[dict[str, Any]]:
     messages = []
     while (outgoing := session.next(board, NOW)) is not None:
         assert isinstance(outgoing, Outgoing)
-        messages.append(json.loads(outgoing.text))
+        messages.append(json.loads(outgoing.body))
     return [message for message in messages if message["type"] != "subscribed"]
 
 

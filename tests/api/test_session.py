@@ -32,7 +32,7 @@ def arrive(board: Board, sequence: int) -> None:
 def told(session: Session, board: Board, at: float = NOW) -> dict[str, Any] | None:
     outgoing = session.next(board, at)
     assert outgoing is None or isinstance(outgoing, Outgoing)
-    return None if outgoing is None else json.loads(outgoing.text)
+    return None if outgoing is None else json.loads(outgoing.body)
 
 
 def subscribed(session: Session, board: Board, *feeds: str) -> None:
@@ -200,4 +200,4 @@ def test_clients_of_one_subscription_share_one_text(board: Board) -> None:
     first, second = [session.next(board, NOW) for session in sessions]
     assert isinstance(first, Outgoing)
     assert isinstance(second, Outgoing)
-    assert first.text is second.text
+    assert first.body is second.body
