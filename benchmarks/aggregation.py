@@ -11,13 +11,12 @@ medians and that of the bests. One core is enough: nothing in here starts a thre
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import numpy as np
 
+from benchmarks.timing import times_of
 from chrono.feeds import Feed, Leg
 from core.aggregation.conversion import Graph
 from core.aggregation.estimate import Aggregator
@@ -81,10 +80,10 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     kernel, whole, slow, take = [], [], [], []
     # In turns, so that what else the machine does falls on all of them alike.
     for _ in range(2 if quick else 9):
-        kernel += _times(lambda: estimate_all(window.markets, graph, seen, at, window.rules), 300)
-        whole += _times(lambda: aggregator.estimate(at + next(later) / 1000), 300)
-        take += _times(lambda: window.apply(ticks, at), 20)
-        slow += _times(lambda: plain.estimate(twin, at), 1)
+        kernel += times_of(lambda: estimate_all(window.markets, graph, seen, at, window.rules), 300)
+        whole += times_of(lambda: aggregator.estimate(at + next(later) / 1000), 300)
+        take += times_of(lambda: window.apply(ticks, at), 20)
+        slow += times_of(lambda: plain.estimate(twin, at), 1)
     vector = f"{FEED_COUNT} feeds x {LEG_COUNT} legs"
     rows = []
     targets = (("kernel", kernel, "< 1 ms, >= 100x"), ("whole pass, with learning", whole, "< 2 ms"))
@@ -112,16 +111,6 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         }
     )
     return rows
-
-
-def _times(call: Callable[[], object], count: int) -> list[float]:
-    """Milliseconds of each of `count` calls."""
-    times = []
-    for _ in range(count):
-        start = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - start) * 1e3)
-    return times
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import time
-from collections.abc import Callable
 from decimal import Decimal
 from statistics import median
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks.timing import times_of
 from chrono.batch import Batch, decode, encode
 from chrono.feeds import LEGS
 from chrono.signing import KeyRing, PublicKey, open_sealed, seal
@@ -45,9 +44,9 @@ def run(quick: bool = False) -> list[dict[str, object]]:
     ours, plain, making = [], [], []
     # In turns, so that what else the machine does falls on all of them alike.
     for _ in range(3 if quick else 20):
-        ours += _times(opened, 10 if quick else 50)
-        plain += _times(lambda: decode(sealed), 2 if quick else 5)
-        making += _times(lambda: signer.private_key.sign(encode(batch)), 2 if quick else 5)
+        ours += times_of(opened, 10 if quick else 50)
+        plain += times_of(lambda: decode(sealed), 2 if quick else 5)
+        making += times_of(lambda: signer.private_key.sign(encode(batch)), 2 if quick else 5)
     return [
         _row(f"verify and decode {TICKS:,} ticks, {len(sealed):,} bytes", ours, plain, TARGET),
         _row(f"encode and sign {TICKS:,} ticks", making, None, None),
@@ -79,16 +78,6 @@ def _row(
         "ratio": median(baseline) / figure if baseline else None,
         "target": target,
     }
-
-
-def _times(call: Callable[[], object], count: int) -> list[float]:
-    """Milliseconds of each of `count` calls."""
-    times = []
-    for _ in range(count):
-        began = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - began) * 1e3)
-    return times
 
 
 if __name__ == "__main__":

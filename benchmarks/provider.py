@@ -25,6 +25,7 @@ import pytest
 import structlog
 
 from benchmarks.servers import migrated_server
+from benchmarks.timing import times_of
 from chrono.feeds import FEEDS
 from core.chain.account import Account, Wish
 from core.chain.keys import LocalKey
@@ -109,8 +110,8 @@ def _results(quick: bool) -> list[Row]:
     times, plain = [], []
     # In turns, so that what else the machine does falls on both alike.
     for _ in range(5 if quick else 40):
-        times += _times(ours, 2)
-        plain += _times(lambda: plain_root(voters, kept), 2)
+        times += times_of(ours, 2)
+        plain += times_of(lambda: plain_root(voters, kept), 2)
     return [_row(name, times, "ms", plain, "direct transcription")]
 
 
@@ -175,7 +176,7 @@ def _costs(quick: bool) -> list[Row]:
         "recover a result's signer": lambda: signature.signer_of(hashed),
     }
     count = 20 if quick else 400
-    return [_row(name, [each * 1e3 for each in _times(step, count)], "us") for name, step in steps.items()]
+    return [_row(name, [each * 1e3 for each in times_of(step, count)], "us") for name, step in steps.items()]
 
 
 def _finished(work: object) -> None:
@@ -206,16 +207,6 @@ def _row(
         "ratio": median(baseline) / figure if baseline else None,
         "target": target,
     }
-
-
-def _times(call: Callable[[], object], count: int) -> list[float]:
-    """Milliseconds of each of `count` calls."""
-    times = []
-    for _ in range(count):
-        began = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - began) * 1e3)
-    return times
 
 
 if __name__ == "__main__":

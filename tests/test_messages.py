@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from chrono.feeds import FEEDS
 from core.aggregation.estimates import FeedState
-from core.api.schemas import Price
+from core.api.schemas.prices import Price
 from core.messages import (
     LATE_S,
     ONE_VENUE,

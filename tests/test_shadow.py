@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from chrono.feeds import FEEDS
 from core.aggregation.estimates import FeedState
 from core.api.app import create_api
-from core.api.schemas import ShadowDocument
+from core.api.schemas.protocol import ShadowDocument
 from core.commands.shadow_table import head
 from core.ftso.epochs import FLARE
 from core.ftso.identities import VotingRoundId

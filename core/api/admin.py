@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Query, Response
 from core.api.gate import Gateway
 from core.api.problems import documented
 from core.api.queries import only
-from core.api.schemas import (
+from core.api.schemas.gateway import (
     BlockList,
     KeyDocument,
     KeyList,

@@ -16,7 +16,7 @@ from core.api.catalogue import CATALOGUE
 from core.api.gate import INGEST
 from core.api.problems import TYPE_PREFIX, documented
 from core.api.rules import rule_of
-from core.api.schemas import ProblemDocument
+from core.api.schemas.common import ProblemDocument
 
 SECURITY_SCHEMES: Final[Mapping[str, object]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: chr_..."},

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Response
 from core.api.problems import Problem, Refused, documented
 from core.api.public import ALL_FEEDS
 from core.api.queries import known_feeds, only
-from core.api.schemas import AnomalyList, ForgeDocument, LearnedLegs, SkillList
+from core.api.schemas.forge import AnomalyList, ForgeDocument, LearnedLegs, SkillList
 from core.api.services import Learning, Services
 from core.forge.report import TARGET_COVERAGE
 

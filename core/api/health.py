@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.api.problems import documented
 from core.api.queries import only
-from core.api.schemas import Health, Readiness
+from core.api.schemas.operations import Health, Readiness
 from core.api.services import PublicServices
 
 

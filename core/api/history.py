@@ -19,7 +19,7 @@ from core.api.answers import compressed
 from core.api.problems import bad_request, documented
 from core.api.public import FeedParameter
 from core.api.queries import TIME_PATTERN, instant, known_feeds, only
-from core.api.schemas import History
+from core.api.schemas.prices import History
 from core.api.services import PublicServices
 from core.messages import price_text
 from core.ports import Candle, Point

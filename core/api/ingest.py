@@ -18,7 +18,7 @@ from chrono.errors import BatchError, OversizedBatch
 from core.api.metrics import ApiMetrics
 from core.api.problems import Problem, Refused, documented, problem_of
 from core.api.queries import only
-from core.api.schemas import Acknowledgement
+from core.api.schemas.operations import Acknowledgement
 from core.api.services import Services
 from core.ports import SequenceConflict, StoreUnavailable
 

@@ -17,7 +17,7 @@ from chrono.feeds import FEEDS, Feed
 from core.api.answers import GZIP_BYTES_MIN, has_tag, tagged, takes_gzip, unchanged
 from core.api.problems import documented
 from core.api.queries import known_feeds, only
-from core.api.schemas import FeedList, Price, PriceList, SignerDocument
+from core.api.schemas.prices import FeedList, Price, PriceList, SignerDocument
 
 _BASE: Final = r"[A-Za-z0-9._-]{1,16}"
 _QUOTE: Final = r"[A-Za-z0-9]{1,8}"

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from core.api.problems import Problem, Refused, documented
 from core.api.queries import only
-from core.api.schemas import RoundDocument, RoundList, ScoreDocument
+from core.api.schemas.protocol import RoundDocument, RoundList, ScoreDocument
 from core.api.services import RoundBook, Services
 from core.ftso.identities import VotingRoundId
 from core.ftso.timings import Step

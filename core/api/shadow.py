@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Response
 
 from core.api.problems import documented
 from core.api.queries import only
-from core.api.schemas import ShadowDocument
+from core.api.schemas.protocol import ShadowDocument
 from core.api.services import Services
 from core.provider.shadow import FeedTally, Tally, tally
 

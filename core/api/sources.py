@@ -18,7 +18,8 @@ from core.api.current import no_estimates_yet
 from core.api.problems import documented
 from core.api.public import FeedParameter
 from core.api.queries import known_feeds, only
-from core.api.schemas import RouteList, SourceList, VenueList
+from core.api.schemas.operations import RouteList, VenueList
+from core.api.schemas.prices import SourceList
 from core.api.services import Services
 from core.messages import LEGS_OF_FEED, price_text
 from core.ports import HeardReport, RouteReport

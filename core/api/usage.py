@@ -17,7 +17,7 @@ from fastapi import APIRouter, Query, Request, Response
 from core.api.gate import Gateway, admitted_in
 from core.api.problems import bad_request, documented
 from core.api.queries import only
-from core.api.schemas import UsageList
+from core.api.schemas.gateway import UsageList
 from core.gateway.accounts import Usage
 from core.gateway.errors import KeyRequired
 

@@ -18,7 +18,7 @@ from chrono.feeds import CRYPTO_CATEGORY, FEEDS
 from core.aggregation.estimates import Estimates, FeedState
 from core.api.problems import documented
 from core.api.queries import only
-from core.api.schemas import FeedName, FeedValues, FeedValuesRequest, FeedVolumes, RoundFeedValues
+from core.api.schemas.protocol import FeedName, FeedValues, FeedValuesRequest, FeedVolumes, RoundFeedValues
 from core.api.services import Services
 from core.messages import LATE_S
 

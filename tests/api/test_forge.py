@@ -10,7 +10,7 @@ import pytest
 
 from chrono.feeds import FEEDS, LEGS
 from core.api.app import create_api
-from core.api.schemas import AnomalyList, ForgeDocument, LearnedLegs, SkillList
+from core.api.schemas.forge import AnomalyList, ForgeDocument, LearnedLegs, SkillList
 from tests.fakes.learning import FakeLearning
 from tests.fakes.services import World
 

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from core.api.app import create_api
-from core.api.schemas import BlockList, KeyList, NewKeyDocument, UsageList
+from core.api.schemas.gateway import BlockList, KeyList, NewKeyDocument, UsageList
 from core.gateway.accounts import Order
 from core.gateway.keys import DEFAULT_SCOPES, make_key
 from core.gateway.tiers import LIMITS, Tier

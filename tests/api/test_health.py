@@ -8,7 +8,7 @@ import httpx
 
 from chrono.feeds import LEGS
 from core.api.app import create_api
-from core.api.schemas import RouteList, VenueList
+from core.api.schemas.operations import RouteList, VenueList
 from tests.fakes.services import NOW, World
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from core.api.history import LIMIT_MAX, SPAN_S_MAX
-from core.api.schemas import History
+from core.api.schemas.prices import History
 from core.ports import StoreUnavailable
 from tests.fakes.services import NOW, World
 

@@ -13,7 +13,8 @@ from chrono.batch import BYTES_MAX, Batch, encode
 from chrono.errors import BadSignature, RevokedKey, StaleBatch, UnknownKey
 from core.api.ingest import read_bounded
 from core.api.problems import Refused
-from core.api.schemas import Acknowledgement, ProblemDocument
+from core.api.schemas.common import ProblemDocument
+from core.api.schemas.operations import Acknowledgement
 from core.ports import StoreUnavailable
 from tests.fakes.services import NOW, World
 

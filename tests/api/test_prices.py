@@ -8,7 +8,8 @@ import httpx
 
 from chrono.feeds import FEED_BY_NAME, FEEDS
 from core.aggregation.estimates import LegReason
-from core.api.schemas import FeedList, PriceList, ProblemDocument, SourceList
+from core.api.schemas.common import ProblemDocument
+from core.api.schemas.prices import FeedList, PriceList, SourceList
 from tests.fakes.services import NOW, World, estimates_at, without
 
 

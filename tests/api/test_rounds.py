@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from core.api.app import create_api
-from core.api.schemas import RoundDocument, RoundList, ScoreDocument
+from core.api.schemas.protocol import RoundDocument, RoundList, ScoreDocument
 from core.ftso.identities import VotingRoundId
 from core.ftso.reveal import Reveal
 from core.ftso.round import Progress, Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from core.aggregation.estimates import LegReason
-from core.api.schemas import Price, PriceList, SignerDocument
+from core.api.schemas.prices import Price, PriceList, SignerDocument
 from core.signed.prices import verify_price, verify_prices
 from tests.fakes.services import NOW, World, estimates_at, without
 

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from core.api import problems
 from core.api.public import PublicRoutes, Told
-from core.api.schemas import Price, PriceList, ProblemDocument, SignerDocument
+from core.api.schemas.common import ProblemDocument
+from core.api.schemas.prices import Price, PriceList, SignerDocument
 from core.signed.key import PriceKey
 from core.signed.passes import PassSigner
 from core.signed.prices import NotFresh, verify_price, verify_prices
