@@ -149,9 +149,7 @@ def chosen_threshold(detector: str, clean: Sequence[Scored]) -> float:
     hours = sum(sum(each.market.hours().values()) for each in clean)
     best = float(tried[0])
     for threshold in tried.tolist():
-        false = sum(
-            len(each.measured(detector, threshold, costs=False).false_rows) for each in clean
-        )
+        false = sum(len(each.measured(detector, threshold, costs=False).false_rows) for each in clean)
         if false > FALSE_AN_HOUR * hours:
             break
         best = threshold
