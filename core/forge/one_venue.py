@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,7 @@ import numpy as np
 from core.aggregation.estimate import Aggregator
 from core.aggregation.estimates import FeedState, Floats
 from core.aggregation.markets import Bools, Ints, Markets
-from core.aggregation.rules import RULES
+from core.aggregation.rules import RULES, Rules
 from core.aggregation.window import Window
 from core.columns import TickColumns
 from core.forge.match import entrants_schedule
@@ -75,11 +75,13 @@ class _Step:
 class OneVenue:
     """A tape, played as it is up to the commit of round `warm_up`, from where manipulations begin."""
 
-    def __init__(self, tape: Tape, *, seed: int, warm_up: int, providers: int = 100) -> None:
-        self._tape = tape
+    def __init__(
+        self, tape: Tape, *, seed: int, warm_up: int, providers: int = 100, rules: Rules = RULES
+    ) -> None:
+        self._tape, self._rules = tape, rules
         self.begin = float(tape.commit_at[warm_up])
         steps = sorted(_steps(tape, seed, providers), key=lambda step: step.at)
-        window = Window(tape.feeds)
+        window = Window(tape.feeds, rules)
         self.markets: Markets = window.markets
         self._start = (window, Aggregator(window))
         for step in [step for step in steps if step.at < self.begin]:
@@ -110,16 +112,15 @@ class OneVenue:
         forge = None if manipulation is None else self._forge(manipulation)
         prices, times = [], []
         for step in self._steps:
-            if step.poll is not None and forge is not None:
-                step = _Step(step.at, Poll(step.at, forge(step.poll)))
-            price = _take(step, window, aggregator)
+            price = _take(step if forge is None else forge.changed(step), window, aggregator)
             if price is not None:
                 prices.append(price)
                 times.append(step.at)
         return np.log(np.stack(prices)), np.array(times)
 
     def _forge(self, manipulation: Manipulation) -> _Forge:
-        limit = np.maximum(RULES.floor_bands * self.markets.band, RULES.floor_min)[self._tape.feed]
+        rules = self._rules
+        limit = np.maximum(rules.floor_bands * self.markets.band, rules.floor_min)[self._tape.feed]
         legs = np.zeros(self._tape.own, np.bool_)
         legs[self.legs_of(manipulation)] = True
         scale = limit[: self._tape.own] if manipulation.of_limit else np.ones(self._tape.own)
@@ -134,7 +135,10 @@ class _Forge:
         self._legs, self._size, self._begin = legs, size, begin
         self._shown = np.zeros((len(_PRICES), len(legs)), np.int64)
 
-    def __call__(self, poll: Poll) -> TickColumns:
+    def changed(self, step: _Step) -> _Step:
+        return step if step.poll is None else replace(step, poll=Poll(step.at, self._forged(step.poll)))
+
+    def _forged(self, poll: Poll) -> TickColumns:
         rows, leg = poll.ticks.rows.copy(), poll.ticks.leg
         here = self._legs[leg]
         if self._kind == "freeze":

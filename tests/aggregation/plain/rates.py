@@ -35,7 +35,7 @@ def solve_rates(legs: list[PlainLeg], judged: list[LegReason]) -> dict[str, floa
 def _least_squares(
     unknown: list[str], edges: list[tuple[str, str, float]], weights: list[float]
 ) -> dict[str, float]:
-    """Normal equations, solved by Gaussian elimination."""
+    """Normal equations."""
     n = len(unknown)
     rows = [[0.0] * (n + 1) for _ in range(n)]
     for i in range(n):
@@ -46,6 +46,12 @@ def _least_squares(
             for j in range(n):
                 rows[i][j] += weight * signs[i] * signs[j]
             rows[i][n] += weight * signs[i] * log
+    return dict(zip(unknown, eliminated(rows), strict=True))
+
+
+def eliminated(rows: list[list[float]]) -> list[float]:
+    """What solves n equations, each a row of n factors and the right side; the rows are used up."""
+    n = len(rows)
     for i in range(n):
         pivot = max(range(i, n), key=lambda row: abs(rows[row][i]))
         rows[i], rows[pivot] = rows[pivot], rows[i]
@@ -53,4 +59,4 @@ def _least_squares(
             if k != i:
                 factor = rows[k][i] / rows[i][i]
                 rows[k] = [a - factor * b for a, b in zip(rows[k], rows[i], strict=True)]
-    return {currency: rows[i][n] / rows[i][i] for i, currency in enumerate(unknown)}
+    return [rows[i][n] / rows[i][i] for i in range(n)]
