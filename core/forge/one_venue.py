@@ -23,7 +23,8 @@ from typing import Final
 import numpy as np
 
 from core.aggregation.estimate import Aggregator
-from core.aggregation.estimates import FeedState, Floats
+from core.aggregation.estimates import Estimates, FeedState, Floats, LegReason
+from core.aggregation.legs import corrections
 from core.aggregation.markets import Bools, Ints, Markets
 from core.aggregation.rules import RULES, Rules
 from core.aggregation.window import Window
@@ -56,10 +57,14 @@ class Manipulation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moved:
-    """The largest move [F] of each estimate that was LIVE in both runs, in secondary bands, and when."""
+    """By feed, [F], of all passes that were LIVE in both runs, in secondary bands.
+
+    bands: the largest move. beyond: the largest move over how far the other venues' legs stood apart in the
+    untouched run then, or over one band if that is more; NaN without two other venues.
+    """
 
     bands: Floats
-    since_s: Floats
+    beyond: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +93,27 @@ class OneVenue:
             _take(step, *self._start)
         self._steps = [step for step in steps if step.at >= self.begin]
         self._honest = self._played(None)
+        self._apart: dict[str, Floats] = {}
 
     def move(self, manipulation: Manipulation) -> Moved:
         """How far the estimates go."""
-        forged, times = self._played(manipulation)
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(forged - self._honest[0]) / self.markets.band
-        apart = np.nan_to_num(apart)
-        worst = apart.argmax(axis=0)
-        return Moved(apart.max(axis=0), times[worst] - self.begin)
+        honest, legs = self._honest
+        bands = np.nan_to_num(np.abs(self._played(manipulation)[0] - honest) / self.markets.band)
+        if manipulation.venue not in self._apart:
+            self._apart[manipulation.venue] = self._others_apart(legs, manipulation.venue)
+        apart = self._apart[manipulation.venue]
+        return Moved(bands.max(axis=0), np.fmax.reduce(bands / np.maximum(apart, 1.0), axis=0))
+
+    def _others_apart(self, legs: Floats, venue: str) -> Floats:
+        """How far the legs [N, L] of the other venues stand apart, [N, F]; NaN where these are less than two."""
+        feed, venues = self._tape.feed[: self._tape.own], [leg.venue for leg in self._tape.legs]
+        out = np.full((len(legs), len(self.markets.band)), np.nan)
+        for row in range(len(self.markets.band)):
+            mine = [leg for leg in np.flatnonzero(feed == row).tolist() if venues[leg] != venue]
+            if len({venues[leg] for leg in mine}) > 1:
+                known = legs[:, mine]
+                out[:, row] = np.fmax.reduce(known, axis=1) - np.fmin.reduce(known, axis=1)
+        return np.asarray(out / self.markets.band)
 
     def legs_of(self, manipulation: Manipulation) -> Ints:
         """The legs that it changes."""
@@ -107,16 +124,19 @@ class OneVenue:
         return np.flatnonzero(of_venue & chosen)
 
     def _played(self, manipulation: Manipulation | None) -> tuple[Floats, Floats]:
-        """The logs of the estimates [N, F] of all passes, NaN where not LIVE, and their times."""
+        """The logs of the estimates [N, F] of all passes, NaN where not LIVE, and of the fresh legs [N, L],
+        as corrected."""
         window, aggregator = copy.deepcopy(self._start)
         forge = None if manipulation is None else self._forge(manipulation)
-        prices, times = [], []
+        told, shifts = [], []
         for step in self._steps:
-            price = _take(step if forge is None else forge.changed(step), window, aggregator)
-            if price is not None:
-                prices.append(price)
-                times.append(step.at)
-        return np.log(np.stack(prices)), np.array(times)
+            shift = corrections(self.markets, aggregator.memory.legs, self._rules).shift
+            new = _take(step if forge is None else forge.changed(step), window, aggregator)
+            if new is not None:
+                told.append((np.where(new.state == FeedState.LIVE.value, new.price, np.nan), _fresh(new)))
+                shifts.append(shift.ravel()[self.markets.slot])
+        prices, legs = (np.log(np.stack(each)) for each in zip(*told, strict=True))
+        return prices, legs + np.stack(shifts)
 
     def _forge(self, manipulation: Manipulation) -> _Forge:
         rules = self._rules
@@ -156,15 +176,20 @@ class _Forge:
         return TickColumns(leg, rows)
 
 
-def _take(step: _Step, window: Window, aggregator: Aggregator) -> Floats | None:
-    """The estimates [F] after a poll, NaN where not LIVE; None for a lesson."""
+def _take(step: _Step, window: Window, aggregator: Aggregator) -> Estimates | None:
+    """The pass after a poll; None for a lesson."""
     if step.poll is None:
         if step.medians is not None:
             aggregator.learn(step.medians, step.commit_at)
         return None
     window.apply(step.poll.ticks, step.at)
-    told = aggregator.estimate(step.at)
-    return np.where(told.state == FeedState.LIVE.value, told.price, np.nan)
+    return aggregator.estimate(step.at)
+
+
+def _fresh(new: Estimates) -> Floats:
+    """The dollar prices [L] of legs that were used or thrown out for their price alone; NaN for the others."""
+    kinds = (LegReason.USED.value, LegReason.OUTLIER.value)
+    return np.where(np.isin(new.legs.reason, kinds), new.legs.price, np.nan)
 
 
 def _steps(tape: Tape, seed: int, providers: int) -> Iterator[_Step]:
