@@ -25,7 +25,7 @@ def solve_rates(legs: list[PlainLeg], judged: list[LegReason]) -> dict[str, floa
     edges = [edge for edge in edges if edge[0] in reached]
     logs = dict.fromkeys(reached, 0.0)
     weights = [1.0 for _ in edges]
-    for _ in range(6):
+    for _ in range(7):
         logs = {"USD": 0.0, **_least_squares(unknown, edges, weights)}
         residuals = [abs(log - logs[base] + logs[quote]) for base, quote, log in edges]
         weights = [max(residual, 1e-4) ** -1.5 for residual in residuals]
