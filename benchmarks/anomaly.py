@@ -4,16 +4,17 @@ Four detectors see the same features of the same looks at the same markets (`ano
 with manipulation put in (`core.forge.anomaly.injections`). Each market is looked at once, and scored once by
 each detector; everything else is counted from the scores. The rule for the thresholds, the same for all:
 
-    the lowest threshold from which on at most FALSE_AN_HOUR false alarms an hour begin, over all feeds, on the
-    clean markets of the seeds CHOSEN_ON, calm and crash alike: it catches as many events as that allows
+    the lowest threshold from which on at most FALSE_AN_HOUR false alarms an hour begin, over all feeds, on
+    the clean markets of the seeds CHOSEN_ON, calm and crash alike: it catches as many events as that allows
 
 A depeg has no part in the rule: there, legs that are called USD and move like USDT are far off by themselves,
-and count as false alarms in the rows. The rows are of the seeds MEASURED_ON. On recorded candles (`CHRONO_SHARED`, or `shared` beside the repository,
-has `market/`; else these rows are missing, and it is said) the rule is applied to the first days, and the rows
-are of the last ones. Alarms about a leg that stood still by an outage of the market's own are not counted.
+and count as false alarms in the rows. The rows are of the seeds MEASURED_ON. On recorded candles
+(`CHRONO_SHARED`, or `shared` beside the repository, has `market/`; else these rows are missing, and it is
+said) the rule is applied to the first days, and the rows are of the last ones. Alarms about a leg that stood
+still by an outage of the market's own are not counted.
 
 `cost` is in hundredths of a basis point, of all looks at all feeds of clean markets: what the estimate would
-lose if the legs in an alarm had no weight. The live watch's own threshold is the state space's of this rule.
+lose if the legs in an alarm had no weight. The live watch's threshold is the state space's by this rule.
 """
 
 from __future__ import annotations

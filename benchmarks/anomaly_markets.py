@@ -23,7 +23,7 @@ from core.forge.anomaly.trial import Observed, observe, tape_of
 from core.forge.candle_tape import CALM_BPS, CRASH_BPS, minutes_tape, range_bps, spans
 from core.forge.recordings import Recording, read_recording
 from core.forge.synthetic import REGIMES, simulate
-from core.forge.tape import Schedule, Tape
+from core.forge.tape import Schedule
 
 SHARED: Final = Path(os.environ.get("CHRONO_SHARED", Path(__file__).parents[2] / "shared"))
 CANDLES: Final = SHARED / "market" / "ohlcv_1m_btc_stables.parquet"

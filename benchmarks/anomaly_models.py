@@ -1,4 +1,4 @@
-"""The detectors of the trial, each as a function from a market's looks to scores: four, and two of them shelf.
+"""The detectors of the trial, each as a function from a market's looks to scores: four, two off the shelf.
 
 Half-space trees (river) and an isolation forest (scikit-learn) are development packages: nothing of the core
 imports this module. Both see all legs as draws from one population, so that a leg without a history is known

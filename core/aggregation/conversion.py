@@ -9,7 +9,8 @@ as at least 1 bp. Edges that agree to a basis point are averaged; one that disag
 its distance grows, so that with three or more paths to a currency one wrong edge of any size moves it by less
 than half a basis point beyond the others. (Two paths that disagree have no majority: the rate lies between
 them.) What is known of an edge counts only in the last solve, among edges that agree by then: if it counted
-from the start, one trusted venue could outweigh all others and be believed, whatever it says. Plain least absolute deviations, 1 / residual, is slower to let go: in trials ten rounds of it still
+from the start, one trusted venue could outweigh all others and be believed, whatever it says. Plain least
+absolute deviations, 1 / residual, is slower to let go: in trials ten rounds of it still
 left rates off by percents where one edge was grossly wrong. Every live edge starts with the same weight, for
 the same reason. The rounds are few and fixed, with no randomness and no early stop: the same edges give the
 same rates. A currency without a path to the dollar has no rate.

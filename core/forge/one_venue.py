@@ -2,15 +2,16 @@
 
 Pure. A tape is played once as it is, with everything learned on, finished rounds too; from `begin` on it is
 played again with what one venue shows changed, from the same memories. What is told is the largest distance
-between the two at any pass, in secondary bands of the feed. Medians of rounds are those of the untouched tape:
-the others do not follow the lie, so that all that moves is ours.
+between the two at any pass, in secondary bands of the feed. Medians of rounds are those of the untouched
+tape: the others do not follow the lie, so that all that moves is ours.
 
 - pump: all at once away by `size`, a ratio; 99 stands for another unit.
-- ramp: away within `ramp_s`, then it stays. With `of_limit` the size is a share of the distance that no leg is
-  an outlier within.
+- ramp: away within `ramp_s`, then it stays. With `of_limit` the size is a share of the distance that no leg
+  is an outlier within.
 - freeze: the same prices again and again, with new times.
 
-`where` chooses the venue's legs: all, only those between currencies (`edges`), or only the others (`markets`).
+`where` chooses the venue's legs: all, only those between currencies (`edges`), or only the others
+(`markets`).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class OneVenue:
         return Moved(bands.max(axis=0), np.fmax.reduce(bands / np.maximum(apart, 1.0), axis=0))
 
     def _others_apart(self, legs: Floats, venue: str) -> Floats:
-        """How far the legs [N, L] of the other venues stand apart, [N, F]; NaN where these are less than two."""
+        """How far the legs [N, L] of the other venues stand apart, [N, F]; NaN without two of them."""
         feed, venues = self._tape.feed[: self._tape.own], [leg.venue for leg in self._tape.legs]
         out = np.full((len(legs), len(self.markets.band)), np.nan)
         for row in range(len(self.markets.band)):
@@ -187,7 +188,7 @@ def _take(step: _Step, window: Window, aggregator: Aggregator) -> Estimates | No
 
 
 def _fresh(new: Estimates) -> Floats:
-    """The dollar prices [L] of legs that were used or thrown out for their price alone; NaN for the others."""
+    """The dollar prices [L] of legs that were used, or left out for their price alone; else NaN."""
     kinds = (LegReason.USED.value, LegReason.OUTLIER.value)
     return np.where(np.isin(new.legs.reason, kinds), new.legs.price, np.nan)
 
@@ -218,8 +219,8 @@ def manipulations(venues: Sequence[str]) -> Iterator[Manipulation]:
                 yield Manipulation(venue, "pump", sign * size)
             for size in (0.3, 0.6, 0.95):
                 yield Manipulation(venue, "ramp", sign * size, 60.0, of_limit=True)
-            yield Manipulation(venue, "ramp", sign * 0.95, 600.0, of_limit=True)
-            yield Manipulation(venue, "ramp", sign * 0.01, 1_200.0)
+            yield Manipulation(venue, "ramp", sign * 0.95, 300.0, of_limit=True)
+            yield Manipulation(venue, "ramp", sign * 0.01, 600.0)
             yield Manipulation(venue, "ramp", sign * 0.95, 60.0, of_limit=True, where="markets")
             for size in (0.0009, 0.005, 0.1):
                 yield Manipulation(venue, "pump", sign * size, where="edges")

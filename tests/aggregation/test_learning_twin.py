@@ -1,4 +1,4 @@
-"""What is learned, against the plain twins, over random lessons with gaps, odd rounds and manipulated legs."""
+"""What is learned, against the plain twins, over random lessons with gaps, odd rounds and wrong legs."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ Pure. `observe` plays a tape through the aggregation as it stands and keeps the 
 detector over them; `measure` compares the alarms with what is known to have been wrong. Alarms are counted
 as episodes of a leg, not as looks:
 
-- precision, from `right` and `false_rows`: the share of alarms that touch a wrong stretch of their leg, or the
-  `GRACE_S` after it. Alarms about a leg that stood still by an outage of the market's own are not counted.
+- precision, from `right` and `false_rows`: the share of alarms that touch a wrong stretch of their leg, or
+  the `GRACE_S` after it. Alarms about a leg that stood still by an outage of the market's own do not count.
 - recall and delay, from `delays`: the share of events of which at least one leg was caught, from when it was
   wrong, and the seconds from then to the first alarm.
 - cost: by how much the estimate's distance from the truth grows, in basis points of all looks, if the legs in

@@ -17,7 +17,7 @@ Place = tuple[int, int]
 
 @dataclass
 class PlainLegLesson:
-    """By leg: residual (None without a fresh price), weight, used. By feed: log_price. By currency: log rate."""
+    """By leg: residual (None without a fresh price), weight, used. By feed: log_price. By currency: rate."""
 
     residual: dict[Place, float | None]
     weight: dict[Place, float]
