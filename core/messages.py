@@ -41,6 +41,8 @@ LEGS_OF_FEED: Final = tuple(slice(start, end) for start, end in pairwise(_BORDER
 _AT_POOLS: Final = tuple(tuple(leg.venue in DEX_VENUES for leg in feed.legs) for feed in FEEDS)
 POOLS_ALONE: Final = "rests on pools of decentralized exchanges alone: it moves by at most 1 % a minute"
 ONE_VENUE: Final = "rests on one venue, which no other confirms now"
+TWO_APART: Final = "rests on two venues more than 1 % apart: one is wrong, and the band spans both"
+_APART: Final = 0.01
 _VENUES_LISTED: Final = tuple(len({leg.venue for leg in feed.legs}) for feed in FEEDS)
 _WORDS: Final = {
     LegReason.NO_DATA: "never heard",
@@ -141,6 +143,7 @@ def price_objects(estimates: Estimates, reference: Reference) -> list[dict[str, 
         strict=True,
     )
     reasons: list[int] = estimates.legs.reason.tolist()
+    shown: list[float] = estimates.legs.price.tolist()
     seen_at = round(estimates.at, 3)
     objects: list[dict[str, object]] = []
     for feed, price, low, high, median, vwap, twap, age_s, used, state_now, listed, legs, at_pools in columns:
@@ -161,7 +164,8 @@ def price_objects(estimates: Estimates, reference: Reference) -> list[dict[str, 
                 "venues_listed": listed,
                 "age_s": round(age_s, 3) if math.isfinite(age_s) else None,
                 "state": _STATES[state],
-                "why": _why(state, reasons[legs], at_pools, used),
+                "why": _why(state, reasons[legs], at_pools, used)
+                or (TWO_APART if used == 2 and _is_apart(reasons[legs], shown[legs]) else None),
                 "at": seen_at,
                 "sequence": estimates.sequence,
             }
@@ -194,6 +198,12 @@ def _why(state: int, reasons: Sequence[int], at_pools: Sequence[bool], venues_us
         return "no estimate yet"
     parts = ", ".join(f"{count} {_WORDS[LegReason(reason)]}" for reason, count in counts.most_common())
     return f"of {len(reasons)} markets: {parts}"
+
+
+def _is_apart(reasons: Sequence[int], shown: Sequence[float]) -> bool:
+    """Whether the used legs of a feed show prices that differ by more than _APART."""
+    used = [price for reason, price in zip(reasons, shown, strict=True) if reason == LegReason.USED]
+    return bool(used) and max(used) > min(used) * (1 + _APART)
 
 
 def _rests_on(reasons: Sequence[int], chosen: Sequence[bool]) -> bool:

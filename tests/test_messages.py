@@ -16,8 +16,10 @@ from core.aggregation.estimates import FeedState
 from core.api.schemas.prices import Price
 from core.messages import (
     LATE_S,
+    LEGS_OF_FEED,
     ONE_VENUE,
     POOLS_ALONE,
+    TWO_APART,
     MalformedMessage,
     as_seen,
     decode_pass,
@@ -52,7 +54,7 @@ def test_whatever_is_estimated_is_told_as_finite_text(
         for fragment in as_seen(message, seen_at).fragments.values():
             told = Price.model_validate_json(fragment)
             assert (told.price is None) == (told.state == "none")
-            assert (told.why in (None, ONE_VENUE, POOLS_ALONE)) == (told.state == "live")
+            assert (told.why in (None, ONE_VENUE, POOLS_ALONE, TWO_APART)) == (told.state == "live")
 
 
 def test_a_pass_that_is_late_is_told_stale_and_older() -> None:
@@ -86,3 +88,14 @@ def test_a_price_has_two_digits_more_than_its_feed() -> None:
     assert price_text(0.5, FEEDS[2]) == "0.5000"
     assert price_text(float("nan"), FEEDS[2]) is None
     assert price_text(None, FEEDS[2]) is None
+
+
+def test_a_feed_whose_two_venues_disagree_says_so() -> None:
+    estimates = estimates_at()
+    row = next(i for i, each in enumerate(FEEDS) if each.name == "MON/USD")
+    legs = LEGS_OF_FEED[row]
+    for apart, why in ((1.009, None), (1.05, TWO_APART)):
+        price = estimates.legs.price.copy()
+        price[legs.start] *= apart
+        told = price_objects(replace(estimates, legs=replace(estimates.legs, price=price)), {})
+        assert [each["why"] for each in told if each["feed"] == "MON/USD"] == [why]

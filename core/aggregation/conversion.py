@@ -8,7 +8,9 @@ iteratively reweighted least squares: after each solve an edge weighs 1 / residu
 as at least 1 bp. Edges that agree to a basis point are averaged; one that disagrees loses its say faster than
 its distance grows, so that with three or more paths to a currency one wrong edge of any size moves it by less
 than half a basis point beyond the others. (Two paths that disagree have no majority: the rate lies between
-them.) Plain least absolute deviations, 1 / residual, is slower to let go: in trials ten rounds of it still
+them.) What is known of an edge counts only in the last solve, among edges that agree by then: if it counted
+from the start, one trusted venue could outweigh all others and be believed, whatever it says. Plain least
+absolute deviations, 1 / residual, is slower to let go: in trials ten rounds of it still
 left rates off by percents where one edge was grossly wrong. Every live edge starts with the same weight, for
 the same reason. The rounds are few and fixed, with no randomness and no early stop: the same edges give the
 same rates. A currency without a path to the dollar has no rate.
@@ -67,23 +69,23 @@ def solve_rates(graph: Graph, price: Floats, live: Bools, trust: Floats) -> Floa
         rates[1:] = np.nan
         return rates
     present = live * trust
-    logs = _fit(graph, np.log(np.where(live, price, 1.0)), present)
+    logs = _fit(graph, np.log(np.where(live, price, 1.0)), live, present)
     rates[1:] = np.where(_reached(graph, present)[1:], np.exp(logs), np.nan)
     return rates
 
 
-def _fit(graph: Graph, edge: Floats, present: Floats) -> Floats:
+def _fit(graph: Graph, edge: Floats, live: Bools, present: Floats) -> Floats:
     """The logs [N] that fit best. One product with the weights gives a solve's matrix and right side both."""
     rows, free = graph.rows.copy(), graph.rows.shape[1] - 1
     rows[:, free] = edge
     squares = (rows[:, :, None] * rows[:, None, :]).reshape(len(edge), -1)
     signs = np.full(free + 1, -1.0)
-    weight = present
-    for _ in range(_ROUNDS):
+    weight = live.astype(np.float64)
+    for turn in range(_ROUNDS + 1):
         normal = (weight @ squares).reshape(free + 1, free + 1)
         signs[:free] = np.linalg.solve(normal[:free, :free] + graph.ridge, normal[:free, free])
         residual = np.maximum(np.abs(rows @ signs), _RESIDUAL_MIN)
-        weight = present / (residual * np.sqrt(residual))
+        weight = (live if turn < _ROUNDS - 1 else present) / (residual * np.sqrt(residual))
     return signs[:free]
 
 

@@ -156,7 +156,7 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
     teaches = np.abs(apart) <= reach  # not where it is NaN
     apart = np.where(teaches, apart, 0.0)
     offset, common = _offsets(markets, memory, apart, teaches, passed_s=passed_s, rules=rules)
-    own = apart - common.take(cells_of(markets))
+    own = np.where(teaches, apart - common.take(cells_of(markets)), 0.0)
     move = moves(memory, lesson.log_price)
     slow_share = _share(passed_s, rules.move_half_life_s)
     share = _share(passed_s, rules.noise_half_life_s)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chrono.feeds import FEEDS
+from core.aggregation.conversion import Graph, solve_rates
 from core.aggregation.estimates import LegReason
+from core.aggregation.markets import STABLECOINS, Markets
 from tests.aggregation.markets import NOW, Bench, feed
 
 _DIRECT = tuple(f"{venue}:USDT/USD" for venue in ("binance", "coinbase", "kraken", "okx"))
@@ -100,3 +104,23 @@ def test_edges_of_a_dead_venue_give_no_rate(bench: Bench) -> None:
     got = bench.estimate()
     assert got.conversion == {"USD": 1.0}
     assert bench.reason(got, "okx:BTC/USDT") is LegReason.NO_CONVERSION
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(("binance", "coinbase", "kraken", "okx")),
+    st.sampled_from((0.01, 0.5, 1.05, 2.0, 100.0)),
+    st.lists(st.floats(1 / 16, 1.0), min_size=20, max_size=20),
+    st.lists(st.floats(-1e-4, 1e-4), min_size=20, max_size=20),
+)
+def test_a_trusted_venue_whose_every_edge_is_wrong_moves_no_rate_beyond_the_others(
+    liar: str, lie: float, trust: list[float], apart: list[float]
+) -> None:
+    markets = Markets.of([each for each in FEEDS if each.base in STABLECOINS])
+    legs = [leg for each in markets.feeds for leg in each.legs]
+    edges = np.array([np.flatnonzero(markets.slot == slot)[0] for slot in markets.edge_slot])
+    wrong = np.array([legs[edge].venue == liar for edge in edges])
+    known = np.where(wrong, 1.0, np.array(trust[: len(edges)]))
+    price, live = np.exp(np.array(apart[: len(edges)])), np.ones(len(edges), np.bool_)
+    rates = solve_rates(Graph.of(markets), np.where(wrong, price * lie, price), live, known)
+    assert np.abs(np.log(rates)).max() < 3e-4

@@ -20,13 +20,14 @@ from typing import Final
 import numpy as np
 
 from core.aggregation.estimates import Floats
-from core.aggregation.markets import Bools, Ints
+from core.aggregation.markets import STABLECOINS, Bools, Ints
 from core.forge.tape import Tape
 
 MANIPULATIONS: Final = ("pump", "collude", "creep", "stuck", "unit")
 REAL: Final = ("flash",)
 HARM: Final = 5e-4
 """A leg is wrong from this distance from what it would have shown."""
+_REST_S: Final = 60.0
 _STANDS_S: Final = 20.0
 _RAMP_S: Final = 6.0
 _UNITS: Final = (0.01, 0.1, 10.0, 100.0, 1000.0)
@@ -58,9 +59,10 @@ class Injected:
 
 
 def draw_injections(tape: Tape, seed: int, every_s: float, *, slower: float = 1.0) -> tuple[Injection, ...]:
-    """Events one after the other, kinds in turn, over the tape after its first tenth; never two at once.
+    """Events `every_s`, kinds in turn, over the tape after its first tenth; never two at once of one feed.
 
-    With `slower`, events last so many times as long: for tapes of minutes. None without three venues.
+    With `slower`, events last so many times as long: for tapes of minutes. None without three venues. A
+    stablecoin has no flash crash, as the prices in it would not follow.
     """
     rng = np.random.default_rng([seed, 23])
     venues = [leg.venue for leg in tape.legs[: tape.own]]
@@ -69,12 +71,16 @@ def draw_injections(tape: Tape, seed: int, every_s: float, *, slower: float = 1.
     )
     fit = [feed for feed in range(len(tape.feeds)) if len(_venues(tape, feed)) >= 3]
     kinds = (*MANIPULATIONS, *REAL)
-    if not fit:
-        return ()
-    events = []
+    events: list[Injection] = []
     for place, begin in enumerate(begins.tolist()):
         kind = kinds[place % len(kinds)]
-        feed = int(rng.choice(fit))
+        busy = {event.feed for event in events if event.end + _REST_S * slower > begin}
+        free = [feed for feed in fit if feed not in busy]
+        if kind in REAL:
+            free = [feed for feed in free if tape.feeds[feed].base not in STABLECOINS]
+        if not free:
+            continue
+        feed = int(rng.choice(free))
         there = _venues(tape, feed)
         many = {"collude": max((len(there) - 1) // 2, 1), "flash": len(there)}.get(kind, 1)
         chosen = set(rng.choice(there, many, replace=False).tolist())

@@ -4,17 +4,17 @@ Pure. `observe` plays a tape through the aggregation as it stands and keeps the 
 detector over them; `measure` compares the alarms with what is known to have been wrong. Alarms are counted
 as episodes of a leg, not as looks:
 
-- precision: the share of alarms that touch a wrong stretch of their leg, or the `GRACE_S` after it. Alarms
-  about a leg that stood still by an outage of the market's own are not counted.
-- recall: the share of events of which at least one leg was caught, from when it was wrong.
-- delay: from then to the first alarm, in seconds.
+- precision, from `right` and `false_rows`: the share of alarms that touch a wrong stretch of their leg, or
+  the `GRACE_S` after it. Alarms about a leg that stood still by an outage of the market's own do not count.
+- recall and delay, from `delays`: the share of events of which at least one leg was caught, from when it was
+  wrong, and the seconds from then to the first alarm.
 - cost: by how much the estimate's distance from the truth grows, in basis points of all looks, if the legs in
   an alarm have no weight, as long as another leg of the feed has one. Below 0 it gains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,29 +54,20 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How a detector did. alarms: episodes that count; caught and events: by kind; delays in seconds."""
+    """How a detector did.
 
-    alarms: int
+    right: episodes that touch a wrong stretch; false_rows: the looks at which the others began. delays: by
+    kind, an entry an event, in seconds, inf for one that was missed. fooled and real: of the events that are
+    nobody's manipulation, how many had an alarm on their feed, and how many there were.
+    """
+
     right: int
-    caught: dict[str, int]
-    events: dict[str, int]
-    delays: tuple[float, ...]
+    false_rows: tuple[int, ...]
+    delays: Mapping[str, tuple[float, ...]]
+    fooled: int
+    real: int
     hours: float
     cost_bps: float
-    cost_bps_on_events: float
-
-    @property
-    def precision(self) -> float:
-        return self.right / self.alarms if self.alarms else 1.0
-
-    @property
-    def recall(self) -> float:
-        return sum(self.caught.values()) / max(sum(self.events.values()), 1)
-
-    @property
-    def f1(self) -> float:
-        both = self.precision + self.recall
-        return 2 * self.precision * self.recall / both if both else 0.0
 
 
 def observe(
@@ -133,31 +124,22 @@ def alarms(scores: Floats, seen: Observed, threshold: float) -> Bools:
 
 def measure(flagged: Bools, seen: Observed, *, costs: bool = True) -> Measured:
     """How the alarms compare with what is known; without `costs`, the slow part, these are 0."""
-    near = _touched(seen.wrong, seen.at)
-    total, right = _episodes(flagged, near, _touched(seen.ignored, seen.at), seen.since)
-    caught: dict[str, int] = {}
-    events: dict[str, int] = {}
-    delays = []
+    near = touched(seen.wrong, seen.at)
+    episodes = _episodes(flagged, near, touched(seen.ignored, seen.at), seen.since)
+    delays: dict[str, tuple[float, ...]] = {}
     for event in seen.events:
-        if not event.guilty:
-            continue
-        delay = _delay(event, flagged, seen)
-        if delay is None:
-            continue  # it did no harm, or nobody looked
-        events[event.kind] = events.get(event.kind, 0) + 1
-        caught[event.kind] = caught.get(event.kind, 0) + (delay < np.inf)
-        delays += [delay] if delay < np.inf else []
-    cost = _cost(flagged, seen) if costs else np.zeros((len(seen.at) - seen.since, flagged.shape[1]))
-    during = np.asarray(near.any(axis=2))[seen.since :]
+        delay = _delay(event, flagged, seen) if event.guilty else None
+        if delay is not None:  # else it did no harm, or nobody looked
+            delays[event.kind] = (*delays.get(event.kind, ()), delay)
+    real = [event for event in seen.events if not event.guilty and event.begin >= seen.at[seen.since]]
     return Measured(
-        alarms=total,
-        right=right,
-        caught=caught,
-        events=events,
-        delays=tuple(delays),
+        right=sum(right for _, right in episodes),
+        false_rows=tuple(begin for begin, right in episodes if not right),
+        delays=delays,
+        fooled=sum(_is_alarmed(event, flagged & ~near, seen) for event in real),
+        real=len(real),
         hours=float(seen.at[-1] - seen.at[seen.since]) / 3600,
-        cost_bps=_mean(cost[~during]),
-        cost_bps_on_events=_mean(cost[during]),
+        cost_bps=_mean(_cost(flagged, seen)) if costs else 0.0,
     )
 
 
@@ -166,7 +148,13 @@ def _mean(values: Floats) -> float:
     return float(known.mean()) if known.size else 0.0
 
 
-def _touched(wrong: Bools, at: Floats) -> Bools:
+def _is_alarmed(event: Injection, false: Bools, seen: Observed) -> bool:
+    """Whether a leg of the event's feed is in a false alarm while it lasts, or in the GRACE_S after it."""
+    span = slice(*np.searchsorted(seen.at, (event.begin, event.end + GRACE_S)))
+    return bool(false[span, event.feed].any())
+
+
+def touched(wrong: Bools, at: Floats) -> Bools:
     """`wrong`, and the GRACE_S after it."""
     last = np.full(wrong.shape[1:], -np.inf)
     out = np.empty_like(wrong)
@@ -176,18 +164,19 @@ def _touched(wrong: Bools, at: Floats) -> Bools:
     return out
 
 
-def _episodes(flagged: Bools, near: Bools, ignored: Bools, since: int) -> tuple[int, int]:
-    """How many episodes there are that count, and how many of them are right."""
-    total = right = 0
+def _episodes(flagged: Bools, near: Bools, ignored: Bools, since: int) -> list[tuple[int, bool]]:
+    """The look at which each episode that counts begins, and whether it is right."""
+    episodes = []
     for feed, leg in np.argwhere(flagged[since:].any(axis=0)).tolist():
         line = flagged[:, feed, leg].astype(np.int8)
         edges = np.diff(np.concatenate(([0], line, [0])))
-        for begin, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
-            touches = bool(near[begin:end, feed, leg].any())
-            if begin >= since and (touches or not ignored[begin:end, feed, leg].any()):
-                total += 1
-                right += touches
-    return total, right
+        for begin, end in zip(
+            np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True
+        ):
+            right = bool(near[begin:end, feed, leg].any())
+            if begin >= since and (right or not ignored[begin:end, feed, leg].any()):
+                episodes.append((begin, right))
+    return episodes
 
 
 def _delay(event: Injection, flagged: Bools, seen: Observed) -> float | None:
@@ -209,18 +198,18 @@ def _places(markets: Markets, legs: Sequence[int]) -> Ints:
 
 def _cost(flagged: Bools, seen: Observed) -> Floats:
     """By how much the distance from the truth grows without the legs in an alarm, bps [N since, F]."""
-    rows = range(seen.since, len(seen.at))
-    out = np.full((len(rows), seen.markets.shape[0]), np.nan)
-    truth = np.log(seen.truth)
-    for place, row in enumerate(rows):
-        weight = seen.weight[row]
-        left = weight * ~flagged[row]
+    out = np.zeros((len(seen.at) - seen.since, seen.markets.shape[0]))
+    rows, feeds = np.nonzero(flagged[seen.since :].any(axis=2))
+    if len(rows):
+        looks = rows + seen.since
+        log_price, weight = seen.log_price[looks, feeds], seen.weight[looks, feeds]
+        left = weight * ~flagged[looks, feeds]
         left = np.where(left.sum(axis=1, keepdims=True) > 0, left, weight)
-        both = [
-            _centre(seen.log_price[row], each * ~np.isnan(seen.log_price[row])) for each in (weight, left)
-        ]
-        with_all, without = (np.abs(each - truth[row]) for each in both)
-        out[place] = (without - with_all) * 1e4
+        truth = np.log(seen.truth[looks, feeds])
+        with_all, without = (
+            np.abs(_centre(log_price, each * ~np.isnan(log_price)) - truth) for each in (weight, left)
+        )
+        out[rows, feeds] = (without - with_all) * 1e4
     return out
 
 

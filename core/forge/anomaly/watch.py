@@ -11,7 +11,7 @@ An anomaly is an episode of one leg (`verdicts`). Its reasons, by what was seen 
     whole venue  the venue is off in VENUE_FEEDS feeds or more
     wide book    the spread is a multiple of the usual
     volume       the trade is a multiple of the usual
-    jump, drift  whether it went off at once or crept, where none of the others explains it
+    jump, drift  whether it went off at once or crept, where neither a unit nor standing still explains it
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from core.forge.anomaly.detectors import Detector
 from core.forge.anomaly.features import Feature, Features, Glance
 from core.forge.anomaly.verdicts import Verdicts
 
-THRESHOLD: Final = 5.0
-"""The score from which a leg is strange, in deviations; `benchmarks/anomaly.py` tries others."""
+THRESHOLD: Final = 6.05
+"""The score from which a leg is strange, in deviations: what the rule of `benchmarks/anomaly.py` chose."""
 LOOK_EVERY_S: Final = 1.0
 WARM_UP_S: Final = 120.0
 """So long nothing is told after the first look: what is usual is not known yet."""
@@ -161,7 +161,9 @@ class Watch:
             "volume": features[Feature.VOLUME, feed, column] >= _MULTIPLE_LOG,
         }
         reasons = tuple(word for word, holds in told.items() if holds)
-        return reasons or ("jump" if self._jumped[place] >= _JUMP else "drift",)
+        if told["unit"] or told["stuck"]:
+            return reasons
+        return ("jump" if self._jumped[place] >= _JUMP else "drift", *reasons)
 
     def lasting_by_venue(self) -> Counter[str]:
         """How many anomalies of each venue last now."""

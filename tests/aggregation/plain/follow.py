@@ -1,0 +1,173 @@
+"""Plain twin of what is learned of the others: every round is kept, and all are added up when asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chrono.feeds import Feed
+from core.aggregation.rules import Rules
+from tests.aggregation.plain.rates import eliminated
+
+LOOKBACKS_S = (1.0, 3.0, 10.0, 30.0)
+NOTHING, WEIGHTS, LATENESS, BOTH = range(4)
+
+
+@dataclass
+class PlainSignals:
+    """By feed: the log price (None for none), by leg how far it is apart, by lookback how far it moved."""
+
+    log_price: list[float | None]
+    apart: list[list[float]]
+    moved: list[list[float]]
+
+
+@dataclass
+class _Taught:
+    """A sum of weighted rounds: what explained, and what was to be explained."""
+
+    rows: list[tuple[float, list[float], float]] = field(default_factory=list)  # weight, signals, target
+
+    def solved(self, size: int, ridge: float) -> list[float]:
+        """The coefficients with the least squares and the least of themselves."""
+        left = [[ridge * (i == j) for j in range(size)] for i in range(size)]
+        right = [0.0] * size
+        for weight, signals, target in self.rows:
+            for i in range(size):
+                right[i] += weight * signals[i] * target
+                for j in range(size):
+                    left[i][j] += weight * signals[i] * signals[j]
+        return eliminated([[*row, value] for row, value in zip(left, right, strict=True)])
+
+    def forget(self, keep: float) -> None:
+        self.rows = [(weight * keep, signals, target) for weight, signals, target in self.rows]
+
+
+class PlainFollow:
+    """What was learned of the rounds so far."""
+
+    def __init__(self, feeds: Sequence[Feed], rules: Rules) -> None:
+        self.feeds, self.rules = feeds, rules
+        self.cells = sorted({(leg.venue, leg.quote) for feed in feeds for leg in feed.legs})
+        self._common, self._own = _Taught(), [_Taught() for _ in feeds]
+        self.common = [0.0] * (len(self.cells) + len(LOOKBACKS_S))
+        self.own = [[0.0] * (len(feed.legs) + 1) for feed in feeds]
+        self.loss = [[0.0] * 4 for _ in feeds]
+        self.rounds, self.odd = [0] * len(feeds), [False] * len(feeds)
+        self.learned_at = -math.inf
+
+    def choices(self, signals: PlainSignals, feed: int) -> list[float]:
+        """What each choice would add, in secondary bands, within the bounds."""
+        here = self.feeds[feed]
+        by_weights = self.own[feed][-1]
+        for k, leg in enumerate(here.legs):
+            factor = self.common[self.cells.index((leg.venue, leg.quote))] + self.own[feed][k]
+            by_weights += factor * signals.apart[feed][k]
+        late = sum(c * m for c, m in zip(self.common[len(self.cells) :], signals.moved[feed], strict=True))
+        bound = min(self.rules.follow_bands, self.rules.follow_max / _band(here))
+        return [min(max(each, -bound), bound) for each in (0.0, by_weights, late, by_weights + late)]
+
+    def predicted(self, signals: PlainSignals, feed: int, at: float) -> float:
+        """What is added to the log price."""
+        rules, loss = self.rules, self.loss[feed]
+        if self.odd[feed] or self.rounds[feed] < rules.follow_rounds_min:
+            return 0.0
+        if not 0 <= at - self.learned_at <= rules.follow_stale_s:
+            return 0.0
+        margin = rules.follow_margin * loss[NOTHING]
+        asked = [loss[NOTHING], *(each + margin for each in loss[1:])]
+        return self.choices(signals, feed)[asked.index(min(asked))] * _band(self.feeds[feed])
+
+    def learn(self, then: PlainSignals, medians: list[float | None], commit_at: float) -> None:
+        """A finished round; one that is not newer than the last teaches nothing."""
+        if commit_at <= self.learned_at:
+            return
+        targets = [self._target(then, medians[feed], feed) for feed in range(len(self.feeds))]
+        for feed, target in enumerate(targets):
+            if target is not None:
+                self._score(then, feed, target)
+        teach = self.rules.follow_teach_bands
+        bounded = [None if each is None else min(max(each, -teach), teach) for each in targets]
+        self._learn_common(then, bounded)
+        for feed, target in enumerate(bounded):
+            if target is not None:
+                self._learn_own(then, feed, target)
+            self.odd[feed] = target is None
+            self.rounds[feed] += target is not None
+        self.learned_at = commit_at
+
+    def _target(self, then: PlainSignals, median: float | None, feed: int) -> float | None:
+        """How far the median was from our price, in bands; None where that is odd."""
+        price = then.log_price[feed]
+        if median is None or price is None:
+            return None
+        target = (math.log(median) - price) / _band(self.feeds[feed])
+        return target if abs(target) <= self.rules.follow_odd_bands else None
+
+    def _score(self, then: PlainSignals, feed: int, target: float) -> None:
+        share = max(1 / self.rules.follow_score_rounds, 1 / (self.rounds[feed] + 1))
+        for choice, wanted in enumerate(self.choices(then, feed)):
+            self.loss[feed][choice] += share * (abs(target - wanted) - self.loss[feed][choice])
+
+    def _row(self, then: PlainSignals, feed: int) -> list[float]:
+        """What the common factors stand for: the feed's legs by cell, and its moves."""
+        by_cell = [0.0] * len(self.cells)
+        for k, leg in enumerate(self.feeds[feed].legs):
+            by_cell[self.cells.index((leg.venue, leg.quote))] += then.apart[feed][k]
+        return [*by_cell, *then.moved[feed]]
+
+    def _learn_common(self, then: PlainSignals, targets: list[float | None]) -> None:
+        self._common.forget(1 - 1 / self.rules.follow_rounds)
+        for feed, target in enumerate(targets):
+            if target is not None:
+                self._common.rows.append((1.0, self._row(then, feed), target))
+        self.common = self._common.solved(len(self.common), self.rules.follow_ridge)
+
+    def _learn_own(self, then: PlainSignals, feed: int, target: float) -> None:
+        """From what the common factors leave."""
+        explained = sum(c * s for c, s in zip(self.common, self._row(then, feed), strict=True))
+        taught = self._own[feed]
+        taught.forget(1 - 1 / self.rules.follow_rounds)
+        taught.rows.append((1.0, [*then.apart[feed], 1.0], target - explained))
+        self.own[feed] = taught.solved(len(self.own[feed]), self.rules.follow_own_ridge)
+
+
+class PlainHistory:
+    """The passes that were kept."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.kept: list[tuple[float, PlainSignals]] = []
+
+    def signals(
+        self, feeds: Sequence[Feed], log_price: list[float | None], apart: list[list[float]], at: float
+    ) -> PlainSignals:
+        """What a pass shows, remembered: one too soon after the one before takes its place the next time."""
+        bound, moved = self.rules.follow_signal_bands, []
+        for feed, price in enumerate(log_price):
+            before = [self._price(feed, at - back) for back in LOOKBACKS_S]
+            moves = [0.0 if b is None or price is None else (b - price) / _band(feeds[feed]) for b in before]
+            moved.append([min(max(move, -bound), bound) for move in moves])
+        cut = [
+            [min(max(a / _band(feeds[feed]), -bound), bound) for a in legs] for feed, legs in enumerate(apart)
+        ]
+        told = PlainSignals(log_price, cut, moved)
+        if len(self.kept) > 1 and self.kept[-1][0] - self.kept[-2][0] < self.rules.follow_spacing_s:
+            self.kept.pop()
+        self.kept = [*self.kept, (at, told)][-self.rules.follow_history :]
+        return told
+
+    def near(self, at: float) -> PlainSignals | None:
+        before = [each for each in self.kept if each[0] <= at]
+        if not before or at - before[-1][0] > self.rules.follow_apart_s:
+            return None
+        return before[-1][1]
+
+    def _price(self, feed: int, at: float) -> float | None:
+        before = [told for time, told in self.kept if time <= at]
+        return before[-1].log_price[feed] if before else None
+
+
+def _band(feed: Feed) -> float:
+    return feed.secondary_band_ppm / 1e6
