@@ -6,17 +6,36 @@ the documents and the page's files.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import parse_qsl
 
 ROWS_A_TOKEN: Final = 1_000
 """Rows of history that one token pays, beside the one that every request costs."""
 
-_LIMIT: Final = re.compile(rb"(?:^|&)limit=([0-9]{1,5})(?:&|$)")
+SIGNATURES_A_TOKEN: Final = 5
+"""Signatures of single feeds that one token pays likewise."""
+
+QUERY_BYTES_MAX: Final = 4_096
+"""A longer query is not read, and costs as much as any: the longest that means something is half of it."""
+
+PARAMETERS_MAX: Final = 16
+"""So it is with more parameters. Reading 16,000 of them, which a head has room for, would take 17 ms."""
+
 _ROWS_DEFAULT: Final = 1_500
+_ROWS_MAX: Final = 5_000
+_FEEDS_MAX: Final = 63
+_NO: Final = frozenset({"0", "f", "false", "n", "no", "off"})
+
+
+class By(StrEnum):
+    """What a request costs more for."""
+
+    ROWS = "rows"
+    SIGNATURES = "signatures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +45,23 @@ class Rule:
     endpoint: str
     scope: str | None
     stream: bool = False
-    by_rows: bool = False
+    by: By | None = None
 
     def cost(self, query: bytes) -> int:
-        """Tokens that a request takes."""
-        if not self.by_rows:
+        """Tokens that a request takes. What cannot be read is refused later, and costs as much as any."""
+        if self.by is None:
             return 1
-        found = _LIMIT.search(query)
-        return 1 + (int(found[1]) if found else _ROWS_DEFAULT) // ROWS_A_TOKEN
+        asked = _read(query)
+        if self.by is By.ROWS:
+            return 1 + _rows(asked) // ROWS_A_TOKEN
+        return 1 + _signatures(asked) // SIGNATURES_A_TOKEN
 
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {
-        "/v1/prices": Rule("prices", "prices"),
+        "/v1/prices": Rule("prices", "prices", by=By.SIGNATURES),
         "/v1/prices/sources": Rule("sources", "prices"),
-        "/v1/prices/history": Rule("history", "history", by_rows=True),
+        "/v1/prices/history": Rule("history", "history", by=By.ROWS),
         "/v1/stream": Rule("stream", "stream", stream=True),
         "/v1/stream/sse": Rule("stream", "stream", stream=True),
         "/v1/usage": Rule("usage", None),
@@ -61,3 +82,24 @@ def rule_of(path: str) -> Rule | None:
     if rule is not None:
         return rule
     return next((rule for prefix, rule in PREFIXES if path.startswith(prefix)), None)
+
+
+def _read(query: bytes) -> Mapping[str, str] | None:
+    """The parameters as the routes read them, however they are spelled; None of what is too long."""
+    if len(query) > QUERY_BYTES_MAX or query.count(b"&") >= PARAMETERS_MAX:
+        return None
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+
+
+def _rows(asked: Mapping[str, str] | None) -> int:
+    limit = "?" if asked is None else asked.get("limit", str(_ROWS_DEFAULT))
+    return min(_ROWS_MAX, int(limit[:5])) if limit.isascii() and limit.isdigit() else _ROWS_MAX
+
+
+def _signatures(asked: Mapping[str, str] | None) -> int:
+    """One for each feed that is asked for by name; one over all without names."""
+    if asked is None:
+        return _FEEDS_MAX
+    if asked.get("signed", "no").lower() in _NO:
+        return 0
+    return min(_FEEDS_MAX, asked["feeds"].count(",") + 1) if "feeds" in asked else 1
