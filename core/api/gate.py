@@ -58,6 +58,17 @@ class Gateway:
     places: Places
     entropy: Callable[[int], bytes] = field(repr=False)
 
+    def place(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Place:
+        """Where a request comes from."""
+        client, forwarded = scope.get("client"), headers.get(b"x-forwarded-for")
+        return self.places.of(
+            client[0] if client else None, None if forwarded is None else forwarded.decode("latin-1")
+        )
+
+    def preflight(self, scope: Scope) -> None:
+        """A browser asks what a page may do. Raises AddressBlocked."""
+        self.entrance.preflight(self.place(scope, dict(scope["headers"])))
+
 
 class Gate:
     """The middleware."""
@@ -73,12 +84,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        client = scope.get("client")
-        forwarded = headers.get(b"x-forwarded-for")
-        place = self._gateway.places.of(
-            client[0] if client else None, None if forwarded is None else forwarded.decode("latin-1")
-        )
-        visit = _Visit(place, rule_of(scope["path"]), headers)
+        visit = _Visit(self._gateway.place(scope, headers), rule_of(scope["path"]), headers)
         try:
             with ExitStack() as held:
                 await self._admit(scope, visit, held)

@@ -132,7 +132,8 @@ class PublicServices:
     """What the public routes need, in the core and in a replica of the gateway.
 
     `ready` answers from memory: check name -> (ok, detail). `about` are further members of `/health`, such as
-    the network and the market it serves. Without a `gateway` nobody is limited and there are no keys.
+    the network and the market it serves. Without a `gateway` nobody is limited and there are no keys. Pages of
+    `cors_origins` may read `/v1`.
     """
 
     estimates: EstimateStore
@@ -143,6 +144,7 @@ class PublicServices:
     about: Mapping[str, str] = field(default_factory=dict)
     portal_dir: Path | None = None
     gateway: Gateway | None = None
+    cors_origins: Sequence[str] = ("*",)
     price_signer: PassSigner | None = None
 
 

@@ -114,6 +114,12 @@ class Entrance:
             raise _refusal(limits, verdict)
         return Admitted(who, limits, key, verdict)
 
+    def preflight(self, place: Place) -> None:
+        """A browser asks before it asks. It takes no token, and adds up to a block. Raises AddressBlocked."""
+        if not place.ours:
+            self._check_block(place, self._clock())
+        self.note(place, Signal.PREFLIGHT)
+
     @contextmanager
     def socket(self, admitted: Admitted) -> Iterator[None]:
         """Hold one of the caller's streams; raises TooManySockets. Each process counts its own."""
