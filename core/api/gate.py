@@ -1,14 +1,14 @@
 """The gateway's place in the ASGI stack: every request passes here, or is answered here.
 
 Knows headers, statuses and sockets; the decisions are `core.gateway`'s. Adds the RateLimit headers of the
-IETF's draft, meters what keys used, and tells what looks like an attack.
+IETF's draft and those of deprecated routes, meters what keys used, and tells what looks like an attack.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 
 from chrono.errors import ChronoError
 from core.api.bodies import OversizedBody, SlowBody, bounded, has_body
+from core.api.deprecation import DEPRECATED, Deprecated, Notices
 from core.api.metrics import ApiMetrics
 from core.api.problems import problem_of, respond
 from core.api.rules import Rule, rule_of
@@ -74,9 +75,15 @@ class Gate:
     """The middleware."""
 
     def __init__(
-        self, app: ASGIApp, gateway: Gateway, metrics: ApiMetrics, clock: Callable[[], float]
+        self,
+        app: ASGIApp,
+        gateway: Gateway,
+        metrics: ApiMetrics,
+        clock: Callable[[], float],
+        deprecated: Sequence[Deprecated] = DEPRECATED,
     ) -> None:
         self._app, self._gateway, self._metrics, self._clock = app, gateway, metrics, clock
+        self._notices = Notices(metrics, deprecated)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -90,7 +97,7 @@ class Gate:
                 await self._admit(scope, visit, held)
                 if kind == "http" and scope["path"] != INGEST and has_body(headers):
                     receive = await bounded(receive, headers)
-                await self._app(scope, receive, self._watched(visit, send))
+                await self._app(scope, receive, self._watched(scope, visit, send))
         except ChronoError as error:
             if visit.status:  # the answer has begun: the server ends the connection
                 raise
@@ -115,12 +122,15 @@ class Gate:
             held.enter_context(self._gateway.entrance.socket(admitted))
         scope[ADMITTED] = visit.admitted = admitted
 
-    def _watched(self, visit: _Visit, send: Send) -> Send:
+    def _watched(self, scope: Scope, visit: _Visit, send: Send) -> Send:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
+                more = self._notices.headers(scope, visit.key_prefix)
                 if visit.admitted is not None and visit.admitted.verdict is not None:
-                    message["headers"] = [*message.get("headers", ()), *_headers(visit.admitted)]
+                    more += _headers(visit.admitted)
+                if more:
+                    message["headers"] = [*message.get("headers", ()), *more]
             elif message["type"] == "websocket.accept":
                 visit.status = 101
             elif message["type"] == "websocket.close" and message.get("code") == _POLICY_VIOLATION:
@@ -179,6 +189,11 @@ class _Visit:
         self.place, self.rule, self.headers = place, rule, headers
         self.admitted: Admitted | None = None
         self.status = 0
+
+    @property
+    def key_prefix(self) -> str:
+        """The key that was accepted, or an empty text."""
+        return "" if self.admitted is None or self.admitted.key is None else self.admitted.key.prefix
 
 
 def admitted_in(scope: Mapping[str, Any]) -> Admitted | None:
