@@ -40,6 +40,7 @@ BENCHMARKS = {
     "stream": "500 WebSocket clients, estimate to socket, beside a bare broadcast loop",
     "scale": "5,000 WebSocket clients at two replicas behind one port, beside bare Starlette",
     "rest": "/v1/prices at 500 requests a second, with keys and with Redis, beside prebuilt bytes",
+    "tenants": "a good tenant's latency while another misbehaves, beside without; 2 minutes",
     "history": "24 h of 1-minute history out of 10 million ticks",
     "provider": "commit instant to broadcast, a round of 100 x 63, signing, on a local node (anvil)",
     "memory": "20 minutes of simulated market at 10x the live rate; only by name or with --long",

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 from chrono.errors import ChronoError
 from core.api.bodies import OversizedBody, SlowBody, bounded, has_body
 from core.api.deprecation import DEPRECATED, Deprecated, Notices
+from core.api.holds import Holds
 from core.api.metrics import ApiMetrics
 from core.api.problems import problem_of, respond
 from core.api.rules import Rule, rule_of
@@ -27,7 +28,7 @@ from core.gateway.accounts import Accounts
 from core.gateway.bucket import DAY_S
 from core.gateway.callers import Place, Places, from_our_page, key_in
 from core.gateway.entrance import Admitted, Asking, Entrance
-from core.gateway.errors import QuotaSpent, RateLimited
+from core.gateway.errors import QuotaSpent, RateLimited, TurnedAway
 from core.gateway.tiers import Limits
 from core.gateway.watch import Signal
 
@@ -40,6 +41,7 @@ SEND_S_MAX: Final = 60.0
 SMALL_BYTES: Final = 65_536
 """The server takes this much from us without waiting for the client."""
 
+HOLD_S: Final = 1.0
 INGEST: Final = "/ingest"
 _POLICY_VIOLATION: Final = 1008
 _INGEST_SIGNALS: Final = {
@@ -52,12 +54,16 @@ _INGEST_SIGNALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the API needs to be a gateway. `entropy` gives random bytes."""
+    """What the API needs to be a gateway. `entropy` gives random bytes.
+
+    Who is refused too often is told so `hold_s` late.
+    """
 
     entrance: Entrance
     accounts: Accounts
     places: Places
     entropy: Callable[[int], bytes] = field(repr=False)
+    hold_s: float = HOLD_S
 
     def place(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Place:
         """Where a request comes from."""
@@ -84,6 +90,7 @@ class Gate:
     ) -> None:
         self._app, self._gateway, self._metrics, self._clock = app, gateway, metrics, clock
         self._notices = Notices(metrics, deprecated)
+        self._holds = Holds(gateway.hold_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -115,7 +122,7 @@ class Gate:
                 key_in(visit.headers),
                 from_our_page(visit.headers),
                 rule.scope,
-                rule.cost(scope.get("query_string", b"")),
+                rule.cost(scope.get("query_string", b""), visit.headers),
             )
         )
         if rule.stream:
@@ -167,6 +174,8 @@ class Gate:
             self._gateway.entrance.note(visit.place, Signal.OVERSIZED)
         elif isinstance(error, SlowBody):
             self._gateway.entrance.note(visit.place, Signal.SLOW_BODY)
+        if isinstance(error, TurnedAway) and not visit.place.ours:
+            await self._holds.hold((key_in(visit.headers) or visit.place.network)[:80], self._clock())
         problem = problem_of(error)
         self._metrics.problems.labels(problem.slug).inc()
         answer: Response = respond(problem, scope["path"])
