@@ -24,6 +24,7 @@ from core.api.holds import Holds
 from core.api.metrics import ApiMetrics
 from core.api.problems import problem_of, respond
 from core.api.rules import Rule, rule_of
+from core.api.turns import Turn, Turns
 from core.gateway.accounts import Accounts
 from core.gateway.bucket import DAY_S
 from core.gateway.callers import Place, Places, from_our_page, key_in
@@ -90,7 +91,7 @@ class Gate:
     ) -> None:
         self._app, self._gateway, self._metrics, self._clock = app, gateway, metrics, clock
         self._notices = Notices(metrics, deprecated)
-        self._holds = Holds(gateway.hold_s)
+        self._holds, self._turns = Holds(gateway.hold_s), Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -104,6 +105,7 @@ class Gate:
                 await self._admit(scope, visit, held)
                 if kind == "http" and scope["path"] != INGEST and has_body(headers):
                     receive = await bounded(receive, headers)
+                await self._wait_for_turn(visit, held)
                 await self._app(scope, receive, self._watched(scope, visit, send))
         except ChronoError as error:
             if visit.status:  # the answer has begun: the server ends the connection
@@ -129,10 +131,18 @@ class Gate:
             held.enter_context(self._gateway.entrance.socket(admitted))
         scope[ADMITTED] = visit.admitted = admitted
 
+    async def _wait_for_turn(self, visit: _Visit, held: ExitStack) -> None:
+        """A turn is the work until an answer begins: a stream, and a client who takes his time, hold none."""
+        admitted = visit.admitted
+        if admitted is not None and admitted.limits.limited:
+            visit.turn = await self._turns.begin(admitted.who)
+            held.callback(visit.turn.end)
+
     def _watched(self, scope: Scope, visit: _Visit, send: Send) -> Send:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
+                visit.end_turn()
                 more = self._notices.headers(scope, visit.key_prefix)
                 if visit.admitted is not None and visit.admitted.verdict is not None:
                     more += _headers(visit.admitted)
@@ -140,6 +150,7 @@ class Gate:
                     message["headers"] = [*message.get("headers", ()), *more]
             elif message["type"] == "websocket.accept":
                 visit.status = 101
+                visit.end_turn()
             elif message["type"] == "websocket.close" and message.get("code") == _POLICY_VIOLATION:
                 self._gateway.entrance.note(visit.place, Signal.FLOOD, "stream")
             elif len(message.get("body", b"")) > SMALL_BYTES:
@@ -192,12 +203,17 @@ class Gate:
 class _Visit:
     """One request on its way. `status` is 0 until an answer begins."""
 
-    __slots__ = ("admitted", "headers", "place", "rule", "status")
+    __slots__ = ("admitted", "headers", "place", "rule", "status", "turn")
 
     def __init__(self, place: Place, rule: Rule | None, headers: Mapping[bytes, bytes]) -> None:
         self.place, self.rule, self.headers = place, rule, headers
         self.admitted: Admitted | None = None
         self.status = 0
+        self.turn: Turn | None = None
+
+    def end_turn(self) -> None:
+        if self.turn is not None:
+            self.turn.end()
 
     @property
     def key_prefix(self) -> str:
