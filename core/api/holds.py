@@ -18,22 +18,27 @@ HELD_MAX: Final = 1_000
 CALLERS_MAX: Final = 10_000
 """Callers that are counted in one second; of more the first are forgotten."""
 
+_GOLDEN: Final = 0.618_033_988_75
+"""Its multiples fill [0, 1) evenly, however many are taken."""
+
 
 class Holds:
-    """Holds refusals for `hold_s` each; 0 holds none."""
+    """Holds refusals for about `hold_s` each; 0 holds none."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
         self._second, self._refused = 0, dict[str, int]()
-        self.held = 0
+        self.held = self._told = 0
 
     async def hold(self, who: str, at: float) -> None:
         """Come back when the refusal of this caller may be told."""
         if not self._too_often(who, int(at)) or self.held >= HELD_MAX or not self._hold_s:
             return
         self.held += 1
+        self._told += 1
         try:
-            await asyncio.sleep(self._hold_s)
+            # Spread evenly over a span as long, so that those who came at once do not come back at once.
+            await asyncio.sleep(self._hold_s * (0.5 + self._told * _GOLDEN % 1))
         finally:
             self.held -= 1
 
