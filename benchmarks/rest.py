@@ -41,7 +41,7 @@ from core.gateway.meter import Meter
 from core.gateway.tiers import Tier
 from core.shared_limits import SharedLimiter
 from tests.fakes.accounts import FakeAccounts
-from tests.fakes.services import World, estimates_at, message_at
+from tests.fakes.services import NOW, World, estimates_at, message_at
 from tests.redis_server import RedisServer, redis_binary
 
 RATE_PER_S = 500
@@ -159,7 +159,7 @@ def _guarded_server(control: Connection, redis_url: str | None) -> None:
 
 
 def _bare_server(control: Connection) -> None:
-    body = CurrentPrices(World().services()).body(tuple(message_at().fragments))
+    body = CurrentPrices(message_at, lambda: NOW).body(tuple(message_at().fragments))
 
     async def prices(_: Request) -> Response:
         return Response(body, media_type="application/json")

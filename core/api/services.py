@@ -132,8 +132,8 @@ class PublicServices:
     """What the public routes need, in the core and in a replica of the gateway.
 
     `ready` answers from memory: check name -> (ok, detail). `about` are further members of `/health`, such as
-    the network and the market it serves. Without a `gateway` nobody is limited and there are no keys. Pages of
-    `cors_origins` may read `/v1`.
+    the network and the market it serves. Without a `gateway` nobody is limited and there are no keys.
+    `cors_origins` are those whose pages may read `/v1`.
     """
 
     estimates: EstimateStore

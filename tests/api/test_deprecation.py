@@ -29,9 +29,9 @@ TABLE = (
 def app(world: World) -> FastAPI:
     """The public routes behind the gate, with the table of this test."""
     made = FastAPI()
-    made.include_router(PublicRoutes(CurrentBook(world.services())).router())
-    metrics = ApiMetrics(world.registry)
-    clock = lambda: world.now  # noqa: E731
+    services, metrics = world.services(), ApiMetrics(world.registry)
+    book = CurrentBook(services.last_pass, services.price_signer, clock := services.clock)
+    made.include_router(PublicRoutes(book).router())
     made.add_middleware(Gate, gateway=world.gateway, metrics=metrics, clock=clock, deprecated=TABLE)
     made.openapi = describe(made, guarded=True, deprecated=TABLE)  # type: ignore[method-assign]
     return made
