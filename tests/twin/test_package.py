@@ -27,7 +27,7 @@ from core.signed.key import PriceKey
 from core.signed.passes import PassSigner
 from core.signed.prices import verify_price
 from core.snapshot.writer import snapshot_of
-from tests.fakes.services import estimates_at
+from tests.fakes.services import message_at
 from tests.loopback import Asked, response, serving
 from tests.twin.lambdas import balancer_event, gateway_event, url_event
 
@@ -145,7 +145,7 @@ async def test_the_zip_alone_passes_the_cores_answer_on_from_a_cold_start(
 async def test_while_the_core_is_away_the_zip_tells_a_signed_snapshot_from_a_cold_start(
     event: Event, unpacked: Path, runtime: Path
 ) -> None:
-    body = snapshot_of(estimates_at(time.time() - 30), PassSigner(KEY, 14))
+    body = snapshot_of(message_at(time.time() - 30), PassSigner(KEY, 14))
 
     async def bucket(_: Asked) -> bytes:
         return response(body, etag='"1"')
