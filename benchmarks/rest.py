@@ -1,8 +1,8 @@
 """`/v1/prices` at 500 requests a second, the load from a process of its own.
 
-Requests leave on a fixed schedule whether or not answers are back, so that a slow answer cannot slow the
-questions; a request's time begins when it was due, but where the load itself came too late for it. The
-baseline is a bare Starlette route that returns the same bytes, prebuilt, on the same server.
+Asked without limits as from the core's own machine, then with keys of ten accounts, whose limits are kept in
+the process or in a real Redis. The baseline is a bare Starlette route that returns the same bytes, prebuilt,
+on plain uvicorn.
 """
 
 from __future__ import annotations
@@ -11,68 +11,103 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import statistics
+import random
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import uvicorn
 import uvloop
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from benchmarks.load import Answers, Schedule, asked, share
 from core.api.app import create_api
 from core.api.current import CurrentPrices
+from core.api.gate import Gateway
 from core.api.server import serve
-from tests.fakes.services import World, estimates_at, message_at
+from core.gateway.callers import Places
+from core.gateway.entrance import Entrance
+from core.gateway.keys import DEFAULT_SCOPES, ApiKey, NewKey, make_key
+from core.gateway.limiter import LocalLimiter
+from core.gateway.meter import Meter
+from core.gateway.tiers import Tier
+from core.shared_limits import SharedLimiter
+from tests.fakes.accounts import FakeAccounts
+from tests.fakes.services import NOW, World, estimates_at, message_at
+from tests.redis_server import RedisServer, redis_binary
 
 RATE_PER_S = 500
 CONNECTIONS = 32
 PASSES_PER_S = 5.0
 TARGET_MS = 5.0
+KEYS = [make_key(bytes([number]) * 40) for number in range(10)]
+"""One account would be over its limit."""
 _REQUEST = b"GET /v1/prices HTTP/1.1\r\nHost: chrono\r\n\r\n"
 
 
 def run(quick: bool = False) -> list[dict[str, object]]:
-    """Rows of the table: p95 and median of the route, beside the bare one's."""
+    """Rows of the table: p95 and median of the route beside the bare one's, then those of guarded ones."""
     seconds = 2.0 if quick else 10.0
     bare = _measure(_bare_server, seconds)
-    ours = _measure(_chrono_server, seconds)
+    rows = _rows("/v1/prices", _measure(_chrono_server, seconds), bare)
+    rows += _rows("/v1/prices with keys", _measure(_guarded_server, seconds, None, keys=KEYS), bare)
+    binary = redis_binary()
+    if binary is None:
+        print("rest: no Redis server here, limits of Redis are left out", file=sys.stderr)
+        return rows
+    with tempfile.TemporaryDirectory(prefix="chrono-bench-") as folder:
+        redis = RedisServer(binary, Path(folder))
+        redis.start()
+        try:
+            shared = _measure(_guarded_server, seconds, redis.url, keys=KEYS)
+        finally:
+            redis.kill()
+    return rows + _rows("/v1/prices with keys, limits in Redis", shared, bare)
+
+
+def _rows(name: str, ours: list[float], bare: list[float]) -> list[dict[str, object]]:
     return [
         {
-            "name": f"/v1/prices at {RATE_PER_S} requests/s, {label}",
-            "figure": round(_at(ours, share), 3),
+            "name": f"{name} at {RATE_PER_S} requests/s, {label}",
+            "figure": round(share(ours, part), 3),
             "unit": "ms",
-            "baseline": round(_at(bare, share), 3),
+            "baseline": round(share(bare, part), 3),
             "baseline_name": "bare Starlette route with prebuilt bytes",
-            "ratio": round(_at(bare, share) / _at(ours, share), 2),
+            "ratio": round(share(bare, part) / share(ours, part), 2),
             "target": TARGET_MS if label == "p95" else None,
         }
-        for label, share in (("p95", 0.95), ("p50", 0.50))
+        for label, part in (("p95", 0.95), ("p50", 0.50))
     ]
 
 
-def _at(latencies: list[float], share: float) -> float:
-    return statistics.quantiles(latencies, n=1000, method="inclusive")[round(share * 1000) - 1]
-
-
-def _measure(server: Callable[[Connection], None], seconds: float) -> list[float]:
-    """Latencies in ms, the first second left out."""
+def _measure(
+    server: Callable[..., None], seconds: float, *words: object, keys: Sequence[NewKey] = ()
+) -> list[float]:
+    """Latencies in ms, the first second left out. Every answer must be a 200."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     results, results_end = spawn.Pipe()
-    serving = spawn.Process(target=server, args=(theirs,))
+    requests = [_REQUEST.replace(b"\r\n\r\n", f"\r\nX-API-Key: {key.text}\r\n\r\n".encode()) for key in keys]
+    serving = spawn.Process(target=server, args=(theirs, *words))
     serving.start()
     try:
-        asking = spawn.Process(target=_load, args=(results_end, ours.recv(), seconds))
+        asking = spawn.Process(target=_load, args=(results_end, ours.recv(), seconds, requests or [_REQUEST]))
         asking.start()
         if not results.poll(seconds + 30):
             raise TimeoutError("the load gave no result")
-        latencies: list[float] = results.recv()
+        answers: Answers = results.recv()
         asking.join(5)
-        return latencies
+        if set(answers.statuses) != {200}:
+            raise RuntimeError(f"statuses: {answers.statuses}")
+        return answers.ms[RATE_PER_S:]
     finally:
         ours.send("stop")
         serving.join(10)
@@ -81,7 +116,7 @@ def _measure(server: Callable[[Connection], None], seconds: float) -> list[float
 # Servers
 
 
-def _chrono_server(control: Connection) -> None:
+def _chrono_server(control: Connection, guard: Callable[[], Gateway] | None = None) -> None:
     async def main() -> None:
         world = World(now=time.time())
         stop = _stop_on(control)
@@ -96,14 +131,35 @@ def _chrono_server(control: Connection) -> None:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(estimate())
-            app = create_api(world.services())
+            gateway = None if guard is None else guard()
+            services = world.services()
+            app = create_api(services if gateway is None else replace(services, gateway=gateway))
             group.create_task(serve(app, "127.0.0.1", 0, stop, started=control.send))
 
     uvloop.run(main())
 
 
+def _guarded_server(control: Connection, redis_url: str | None) -> None:
+    """Loopback is limited as everybody is; each key is of an account of its own."""
+
+    def guard() -> Gateway:
+        limiter = (
+            LocalLimiter(time.time)
+            if redis_url is None
+            else SharedLimiter(redis_url, CollectorRegistry(), time.time)
+        )
+        entrance = Entrance(limiter=limiter, meter=Meter(lambda: bytes(16)), clock=time.time)
+        entrance.learn(
+            ApiKey(key.prefix, key.digest, key.prefix, Tier.PREMIUM, "load", DEFAULT_SCOPES, time.time())
+            for key in KEYS
+        )
+        return Gateway(entrance, FakeAccounts(), Places(("192.0.2.0/24",)), random.randbytes)
+
+    _chrono_server(control, guard)
+
+
 def _bare_server(control: Connection) -> None:
-    body = CurrentPrices(World().services()).body(tuple(message_at().fragments))
+    body = CurrentPrices(message_at, lambda: NOW).body(tuple(message_at().fragments))
 
     async def prices(_: Request) -> Response:
         return Response(body, media_type="application/json")
@@ -133,67 +189,9 @@ def _stop_on(control: Connection) -> asyncio.Event:
 # The load
 
 
-class _Asker(asyncio.Protocol):
-    """One kept connection: asks, and knows when the whole answer is there."""
-
-    def __init__(self) -> None:
-        self._left = 0
-        self._buffer = b""
-        self.answered: asyncio.Future[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def ask(self) -> asyncio.Future[None]:
-        self.answered = asyncio.get_running_loop().create_future()
-        self._transport.write(_REQUEST)
-        return self.answered
-
-    def data_received(self, data: bytes) -> None:
-        if self._left:
-            self._left -= len(data)
-        else:
-            self._buffer += data
-            head, found, rest = self._buffer.partition(b"\r\n\r\n")
-            if not found:
-                return
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(head.decode())
-            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-            self._left, self._buffer = int(length) - len(rest), b""
-        if self._left == 0 and self.answered and not self.answered.done():
-            self.answered.set_result(None)
-
-
-def _load(result: Connection, port: int, seconds: float) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        idle: asyncio.Queue[_Asker] = asyncio.Queue()
-        for _ in range(CONNECTIONS):
-            _, asker = await loop.create_connection(_Asker, "127.0.0.1", port)
-            idle.put_nowait(asker)
-        latencies: list[float] = []
-
-        async def ask(due: float) -> None:
-            """Latency from when the request was due: waiting for a free connection counts."""
-            asker = await idle.get()
-            await asker.ask()
-            latencies.append((time.perf_counter() - due) * 1000)
-            idle.put_nowait(asker)
-
-        asking: set[asyncio.Task[None]] = set()
-        started = time.perf_counter()
-        for number in range(int(RATE_PER_S * (1 + seconds))):
-            due = started + number / RATE_PER_S
-            if (wait := due - time.perf_counter()) > 0:
-                await asyncio.sleep(wait)
-            task = asyncio.create_task(ask(max(due, time.perf_counter() - 0.001)))
-            asking.add(task)
-            task.add_done_callback(asking.discard)
-        await asyncio.gather(*asking)
-        result.send(latencies[RATE_PER_S:])
-
-    uvloop.run(main())
+def _load(result: Connection, port: int, seconds: float, requests: list[bytes]) -> None:
+    answers = uvloop.run(asked(port, Schedule(requests, RATE_PER_S, 1 + seconds, CONNECTIONS)))
+    result.send(answers)
 
 
 if __name__ == "__main__":

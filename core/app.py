@@ -162,6 +162,7 @@ class _Core:
             round_book=self.round_book,
             shadow_book=self.shadow_book,
             gateway=self.gateway,
+            cors_origins=settings.cors_origins,
             price_signer=self.signer,
             learning=self.learning,
         )

@@ -1,7 +1,7 @@
 """`chrono check`: does everything that Chrono depends on work, here and now?
 
-Tries the database and its migrations, TimescaleDB, Redis, the keys, the disk, the port and every venue.
-Changes nothing, unless it is told to migrate.
+Tries the database and its migrations, TimescaleDB, Redis, the keys, the disk, the bucket of snapshots, the
+port and every venue. Changes nothing, unless it is told to migrate, but one small object in the bucket.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -29,7 +30,10 @@ from chrono.venues import VENUE_ADAPTERS
 from chrono.venues.adapter import Parsed
 from core.keys import KnownKeys, load_private_key
 from core.net import PortTaken, free_port
-from core.settings import Settings
+from core.settings import Settings, masked_url
+from core.shared_limits import WAIT_S
+from core.snapshot.objects import Objects, Reason, StoreFailed
+from core.snapshot.snapshot import OBJECT
 from core.storage.embedded import EmbeddedPostgres
 from core.storage.migrate import migrate, pending
 from core.storage.pool import capabilities, unavailable_when_down
@@ -41,6 +45,17 @@ TRY_S: Final = 5.0
 FREE_BYTES_MIN: Final = 5 * 1024**3
 SYNC_MS_MAX: Final = 50.0
 LEGS_TRIED: Final = 5
+PROBE: Final = "check"
+SNAPSHOT_AGE_S_MAX: Final = 60.0
+"""A core writes one every few seconds, unless it does not run or cannot write."""
+
+_TROUBLE: Final[Mapping[Reason, str]] = {
+    "credentials": "the key id or the secret is wrong, or its token may not do this",
+    "unreachable": "the endpoint does not answer",
+    "timeout": "the endpoint does not answer in time",
+    "refused": "the store refuses, perhaps for the bucket's name",
+    "contended": "somebody else writes at the same time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,7 @@ async def check_everything(settings: Settings, *, migrate_now: bool) -> list[Fin
         _guarded("redis", _redis(settings)),
         _guarded("keys", _keys(settings)),
         _guarded("disk", asyncio.to_thread(_disk, settings.data_dir)),
+        _guarded("snapshots", _snapshots(settings)),
         _guarded("port", _port(settings)),
         *(_guarded(venue, _venue(settings, venue)) for venue in settings.collected_venues),
     )
@@ -124,11 +140,52 @@ async def _redis(settings: Settings) -> Finding:
     client = Redis.from_url(url, socket_connect_timeout=TRY_S, socket_timeout=TRY_S)
     try:
         info = await client.info("server")
-    except RedisError as error:
-        return Finding("redis", "failed", str(error))
+        began = time.perf_counter()
+        await client.ping()
+        took_s = time.perf_counter() - began
+    except (RedisError, OSError) as error:
+        return Finding("redis", "failed", f"{masked_url(url)} does not answer: {error}")
     finally:
         await client.aclose()
-    return Finding("redis", "ok", f"Redis {info['redis_version']}")
+    told = f"Redis {info['redis_version']} at {masked_url(url)} answered in {took_s * 1000:.1f} ms"
+    if took_s > WAIT_S:
+        return Finding(
+            "redis", "warning", f"{told}: limits are shared only where it takes {WAIT_S:g} s at most"
+        )
+    return Finding("redis", "ok", told)
+
+
+async def _snapshots(settings: Settings) -> Finding:
+    """Whether the bucket is written and read, and how old what the twin would tell is."""
+    access = settings.snapshot_access
+    if access is None:
+        return Finding("snapshots", "ok", "not configured: there is nothing for a serverless twin to tell")
+    from core.snapshot.s3 import S3Objects  # noqa: PLC0415 - slow to load, and of use with a bucket only
+
+    objects = await asyncio.to_thread(S3Objects, *access)
+    found = await asyncio.to_thread(try_bucket, objects, settings.snapshot_prefix, time.time())
+    return replace(found, detail=f"{access[1]} at {urlsplit(access[0]).netloc}: {found.detail}")
+
+
+def try_bucket(objects: Objects, prefix: str, at: float) -> Finding:
+    """Write an object beside the snapshots, read it, and look at the newest of them."""
+    probe, body = prefix + PROBE, f"chrono check {at:.3f}".encode()
+    trying = "read"
+    try:
+        standing, newest = objects.standing(probe), objects.standing(prefix + OBJECT)
+        trying = "written"
+        objects.put(probe, body, (round(at * 1000), 0), None if standing is None else standing.mark)
+        if objects.get(probe) != body:
+            return Finding("snapshots", "failed", "what is read is not what was written")
+    except StoreFailed as error:
+        return Finding(
+            "snapshots", "failed", f"cannot be {trying}: {_TROUBLE[error.reason]} ({error.detail})"
+        )
+    if newest is None or newest.order is None:
+        return Finding("snapshots", "warning", "can be written and read; no snapshot is there yet")
+    age_s = at - newest.order[0] / 1000
+    told = f"can be written and read; the newest snapshot is {age_s:.0f} s old"
+    return Finding("snapshots", "warning" if age_s > SNAPSHOT_AGE_S_MAX else "ok", told)
 
 
 async def _keys(settings: Settings) -> Finding:

@@ -66,6 +66,7 @@ async def run_replica(
             about={**about(settings, registry), "replica": str(place)},
             portal_dir=STATIC,
             gateway=gateway,
+            cors_origins=settings.cors_origins,
             price_signer=signer_of(settings),
         )
         limits = StreamLimits(clients_max=settings.stream_clients)

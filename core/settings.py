@@ -8,6 +8,7 @@ prefix, as everywhere.
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -25,6 +26,7 @@ Network = Literal["flare", "songbird", "coston", "coston2", "local"]
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 _DATABASE_SCHEMES = ("postgresql", "postgres")
 _UNPREFIXED = ("database_url", "redis_url")
+_ORIGIN = re.compile(r"\*|https?://[a-z0-9.\[\]:-]+")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -130,6 +132,9 @@ class Settings(BaseSettings):
     allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         LOOPBACK, description="networks that are never limited nor blocked, and whose proxies are believed"
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("*",), description="origins whose pages may read /v1 in a browser, by comma; * is all, empty none"
+    )
     admin_token: SecretStr | None = Field(
         None, min_length=32, description="opens /admin beside keys with the scope admin; none: only those"
     )
@@ -148,7 +153,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
     log_format: LogFormat = Field("auto", description="auto, text or json")
 
-    @field_validator("venues", "legs", "rpc_urls", "allowed_networks", mode="before")
+    @field_validator("venues", "legs", "rpc_urls", "allowed_networks", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -165,6 +170,9 @@ class Settings(BaseSettings):
             raise ValueError(f"legs that are not in the feed table: {', '.join(strangers)}")
         for text in self.allowed_networks:
             ip_network(text, strict=False)
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"not an origin: {origin}; one looks like https://app.example, or is *")
         if not self.venues:
             raise ValueError("at least one venue is needed")
         for name, url, schemes in (

@@ -1,6 +1,7 @@
 """What the gateway does off the request's path: learns keys and blocks, stores usage and new blocks.
 
-A key that is made, rotated or revoked counts in every replica within PERIOD_S and the time of one query.
+A key that is made, rotated or revoked counts in every replica within PERIOD_S and the time of two queries, of
+which the first asks whether anything has changed.
 While the store is away nothing is forgotten that has room: keys stay as they were, counts and blocks wait.
 """
 
@@ -13,7 +14,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from core.gateway.accounts import Accounts
+from core.gateway.accounts import Accounts, Mark
 from core.gateway.entrance import Entrance, Event
 from core.ports import StoreUnavailable
 
@@ -63,6 +64,7 @@ class Upkeep:
     def __init__(
         self, entrance: Entrance, accounts: Accounts, clock: Callable[[], float], metrics: GatewayMetrics
     ) -> None:
+        self._mark: Mark | None = None
         self._entrance, self._accounts, self._clock, self._metrics = entrance, accounts, clock, metrics
 
     async def run(self, period_s: float = PERIOD_S) -> None:
@@ -77,9 +79,11 @@ class Upkeep:
     async def turn(self) -> None:
         """Everything once. Raises StoreUnavailable; what was not stored waits for the next turn."""
         at = self._clock()
-        keys = await self._accounts.keys()
-        self._entrance.learn(keys)
-        self._metrics.keys.set(len(keys))
+        changes = await self._accounts.changes(self._mark)
+        if changes.whole or changes.keys:
+            self._entrance.learn(changes.keys, whole=changes.whole)
+            self._metrics.keys.set(self._entrance.keys_known)
+        self._mark = changes.mark
         new = self._entrance.new_blocks
         while new:
             await self._accounts.block(new[0])

@@ -72,18 +72,18 @@ class AdminRoutes:
         ends = None if order.expires_in_days is None else at + order.expires_in_days * DAY_S
         wanted = Order(order.account, Tier(order.tier), order.name, frozenset(order.scopes), ends)
         made = await self._accounts.issue(wanted, new, at)
-        await self._learn()
+        await self._learn(made.account)
         return _json({**_key(made), "key": new.text}, 201)
 
     async def rotate(self, prefix: Prefix, rotation: KeyRotation) -> Response:
         new = make_key(self._gateway.entropy(ENTROPY_BYTES))
         made = await self._accounts.rotate(prefix, new, self._clock(), rotation.overlap_s)
-        await self._learn()
+        await self._learn(made.account)
         return _json({**_key(made), "key": new.text}, 201)
 
     async def revoke(self, prefix: Prefix) -> Response:
         revoked = await self._accounts.revoke(prefix, self._clock())
-        await self._learn()
+        await self._learn(revoked.account)
         return _json(_key(revoked))
 
     async def usage(self, from_: FirstDay = None, to: LastDay = None, format: Form = "json") -> Response:
@@ -103,8 +103,9 @@ class AdminRoutes:
         self._gateway.entrance.watch.lift(address)
         return await self.blocks()
 
-    async def _learn(self) -> None:
-        self._gateway.entrance.learn(await self._accounts.keys())
+    async def _learn(self, account: str) -> None:
+        """What was changed of one key may concern all of its account."""
+        self._gateway.entrance.learn(await self._accounts.keys(account), whole=False)
 
 
 def _key(key: ApiKey) -> dict[str, object]:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.api import problems
 from core.api.admin import AdminRoutes
 from core.api.book import CurrentBook
+from core.api.cors import PublicReads
 from core.api.document import describe
 from core.api.forge import ForgeRoutes
 from core.api.forward import Forward
@@ -95,6 +96,7 @@ def _public(
         app.include_router(UsageRoutes(services.gateway, services.clock).router())
         app.include_router(AdminRoutes(services.gateway, services.clock).router())
         app.add_middleware(Gate, gateway=services.gateway, metrics=metrics, clock=services.clock)
+        app.add_middleware(PublicReads, origins=services.cors_origins, guard=services.gateway.preflight)
     app.add_api_websocket_route("/v1/stream", hub.serve)
     if services.portal_dir is not None:
         # The router's last resort rather than a mount: a mount at / would answer a wrong method with 404.

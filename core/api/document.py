@@ -1,18 +1,19 @@
 """The OpenAPI document: FastAPI's, with what it cannot know.
 
 Our problems stand in the place of its own 422; guarded routes say how a key is sent and how the gateway
-refuses; every kind of problem is listed with what to do about it.
+refuses; what is deprecated is marked; every kind of problem is listed with what to do about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from core.api.catalogue import CATALOGUE
+from core.api.deprecation import DEPRECATED, Deprecated, mark
 from core.api.gate import INGEST
 from core.api.problems import TYPE_PREFIX, documented
 from core.api.rules import rule_of
@@ -24,12 +25,15 @@ SECURITY_SCHEMES: Final[Mapping[str, object]] = {
 }
 
 
-def describe(app: FastAPI, *, guarded: bool) -> Callable[[], dict[str, object]]:
+def describe(
+    app: FastAPI, *, guarded: bool, deprecated: Sequence[Deprecated] = DEPRECATED
+) -> Callable[[], dict[str, object]]:
     """The function that FastAPI calls for its document."""
 
     def document() -> dict[str, object]:
         if app.openapi_schema is None:
             app.openapi_schema = _made(app, guarded=guarded)
+            mark(app.openapi_schema["paths"], deprecated)
         return app.openapi_schema
 
     return document

@@ -1,14 +1,14 @@
 """The gateway's place in the ASGI stack: every request passes here, or is answered here.
 
 Knows headers, statuses and sockets; the decisions are `core.gateway`'s. Adds the RateLimit headers of the
-IETF's draft, meters what keys used, and tells what looks like an attack.
+IETF's draft and those of deprecated routes, meters what keys used, and tells what looks like an attack.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,14 +19,17 @@ from starlette.websockets import WebSocket
 
 from chrono.errors import ChronoError
 from core.api.bodies import OversizedBody, SlowBody, bounded, has_body
+from core.api.deprecation import DEPRECATED, Deprecated, Notices
+from core.api.holds import Holds
 from core.api.metrics import ApiMetrics
 from core.api.problems import problem_of, respond
 from core.api.rules import Rule, rule_of
+from core.api.turns import Turn, Turns
 from core.gateway.accounts import Accounts
 from core.gateway.bucket import DAY_S
 from core.gateway.callers import Place, Places, from_our_page, key_in
 from core.gateway.entrance import Admitted, Asking, Entrance
-from core.gateway.errors import QuotaSpent, RateLimited
+from core.gateway.errors import QuotaSpent, RateLimited, TurnedAway
 from core.gateway.tiers import Limits
 from core.gateway.watch import Signal
 
@@ -39,6 +42,7 @@ SEND_S_MAX: Final = 60.0
 SMALL_BYTES: Final = 65_536
 """The server takes this much from us without waiting for the client."""
 
+HOLD_S: Final = 1.0
 INGEST: Final = "/ingest"
 _POLICY_VIOLATION: Final = 1008
 _INGEST_SIGNALS: Final = {
@@ -51,21 +55,43 @@ _INGEST_SIGNALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the API needs to be a gateway. `entropy` gives random bytes."""
+    """What the API needs to be a gateway. `entropy` gives random bytes.
+
+    Who is refused too often is told so `hold_s` late.
+    """
 
     entrance: Entrance
     accounts: Accounts
     places: Places
     entropy: Callable[[int], bytes] = field(repr=False)
+    hold_s: float = HOLD_S
+
+    def place(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Place:
+        """Where a request comes from."""
+        client, forwarded = scope.get("client"), headers.get(b"x-forwarded-for")
+        return self.places.of(
+            client[0] if client else None, None if forwarded is None else forwarded.decode("latin-1")
+        )
+
+    def preflight(self, scope: Scope) -> None:
+        """A browser asks what a page may do. Raises AddressBlocked."""
+        self.entrance.preflight(self.place(scope, dict(scope["headers"])))
 
 
 class Gate:
     """The middleware."""
 
     def __init__(
-        self, app: ASGIApp, gateway: Gateway, metrics: ApiMetrics, clock: Callable[[], float]
+        self,
+        app: ASGIApp,
+        gateway: Gateway,
+        metrics: ApiMetrics,
+        clock: Callable[[], float],
+        deprecated: Sequence[Deprecated] = DEPRECATED,
     ) -> None:
         self._app, self._gateway, self._metrics, self._clock = app, gateway, metrics, clock
+        self._notices = Notices(metrics, deprecated)
+        self._holds, self._turns = Holds(gateway.hold_s), Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -73,18 +99,14 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        client = scope.get("client")
-        forwarded = headers.get(b"x-forwarded-for")
-        place = self._gateway.places.of(
-            client[0] if client else None, None if forwarded is None else forwarded.decode("latin-1")
-        )
-        visit = _Visit(place, rule_of(scope["path"]), headers)
+        visit = _Visit(self._gateway.place(scope, headers), rule_of(scope["path"]), headers)
         try:
             with ExitStack() as held:
                 await self._admit(scope, visit, held)
                 if kind == "http" and scope["path"] != INGEST and has_body(headers):
                     receive = await bounded(receive, headers)
-                await self._app(scope, receive, self._watched(visit, send))
+                await self._wait_for_turn(visit, held)
+                await self._app(scope, receive, self._watched(scope, visit, send))
         except ChronoError as error:
             if visit.status:  # the answer has begun: the server ends the connection
                 raise
@@ -102,21 +124,33 @@ class Gate:
                 key_in(visit.headers),
                 from_our_page(visit.headers),
                 rule.scope,
-                rule.cost(scope.get("query_string", b"")),
+                rule.cost(scope.get("query_string", b""), visit.headers),
             )
         )
         if rule.stream:
             held.enter_context(self._gateway.entrance.socket(admitted))
         scope[ADMITTED] = visit.admitted = admitted
 
-    def _watched(self, visit: _Visit, send: Send) -> Send:
+    async def _wait_for_turn(self, visit: _Visit, held: ExitStack) -> None:
+        """A turn is the work until an answer begins: a stream, and a client who takes his time, hold none."""
+        admitted = visit.admitted
+        if admitted is not None and admitted.limits.limited:
+            visit.turn = await self._turns.begin(admitted.who)
+            held.callback(visit.turn.end)
+
+    def _watched(self, scope: Scope, visit: _Visit, send: Send) -> Send:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
+                visit.end_turn()
+                more = self._notices.headers(scope, visit.key_prefix)
                 if visit.admitted is not None and visit.admitted.verdict is not None:
-                    message["headers"] = [*message.get("headers", ()), *_headers(visit.admitted)]
+                    more += _headers(visit.admitted)
+                if more:
+                    message["headers"] = [*message.get("headers", ()), *more]
             elif message["type"] == "websocket.accept":
                 visit.status = 101
+                visit.end_turn()
             elif message["type"] == "websocket.close" and message.get("code") == _POLICY_VIOLATION:
                 self._gateway.entrance.note(visit.place, Signal.FLOOD, "stream")
             elif len(message.get("body", b"")) > SMALL_BYTES:
@@ -151,6 +185,8 @@ class Gate:
             self._gateway.entrance.note(visit.place, Signal.OVERSIZED)
         elif isinstance(error, SlowBody):
             self._gateway.entrance.note(visit.place, Signal.SLOW_BODY)
+        if isinstance(error, TurnedAway) and not visit.place.ours:
+            await self._holds.hold((key_in(visit.headers) or visit.place.network)[:80], self._clock())
         problem = problem_of(error)
         self._metrics.problems.labels(problem.slug).inc()
         answer: Response = respond(problem, scope["path"])
@@ -167,12 +203,22 @@ class Gate:
 class _Visit:
     """One request on its way. `status` is 0 until an answer begins."""
 
-    __slots__ = ("admitted", "headers", "place", "rule", "status")
+    __slots__ = ("admitted", "headers", "place", "rule", "status", "turn")
 
     def __init__(self, place: Place, rule: Rule | None, headers: Mapping[bytes, bytes]) -> None:
         self.place, self.rule, self.headers = place, rule, headers
         self.admitted: Admitted | None = None
         self.status = 0
+        self.turn: Turn | None = None
+
+    def end_turn(self) -> None:
+        if self.turn is not None:
+            self.turn.end()
+
+    @property
+    def key_prefix(self) -> str:
+        """The key that was accepted, or an empty text."""
+        return "" if self.admitted is None or self.admitted.key is None else self.admitted.key.prefix
 
 
 def admitted_in(scope: Mapping[str, Any]) -> Admitted | None:

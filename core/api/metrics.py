@@ -23,6 +23,9 @@ class ApiMetrics:
         self.problems = Counter(
             "chrono_http_problems", "Requests refused, by problem", ["problem"], registry=registry
         )
+        self.deprecated = Counter(
+            "chrono_http_deprecated", "Requests that used what will go, by route", ["used"], registry=registry
+        )
         self.ingest_batches = Counter(
             "chrono_ingest_answers", "Answers to POST /ingest, by outcome", ["outcome"], registry=registry
         )

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from chrono.feeds import FEED_BY_NAME
 from core.api.problems import bad_request, unknown_feed
+from core.api.rules import PARAMETERS_MAX
 
 TIME_MAX: Final = 4_102_444_800.0
 """The year 2100."""
@@ -28,6 +29,8 @@ def only(*names: str) -> Any:
     """A dependency that refuses every query parameter but these, and these given twice."""
 
     async def check(request: Request) -> None:  # a plain function would be sent to a thread
+        if request.scope["query_string"].count(b"&") >= PARAMETERS_MAX:
+            raise bad_request("unknown-parameter", f"more than {PARAMETERS_MAX} query parameters")
         given = [name for name, _ in request.query_params.multi_items()]
         unknown = sorted({name[:40] for name in given if name not in names})
         if unknown:

@@ -133,6 +133,7 @@ class PublicServices:
 
     `ready` answers from memory: check name -> (ok, detail). `about` are further members of `/health`, such as
     the network and the market it serves. Without a `gateway` nobody is limited and there are no keys.
+    `cors_origins` are those whose pages may read `/v1`.
     """
 
     estimates: EstimateStore
@@ -143,6 +144,7 @@ class PublicServices:
     about: Mapping[str, str] = field(default_factory=dict)
     portal_dir: Path | None = None
     gateway: Gateway | None = None
+    cors_origins: Sequence[str] = ("*",)
     price_signer: PassSigner | None = None
 
 

@@ -44,6 +44,23 @@ class Usage:
     requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far somebody has read the keys: the last change, and how often keys were removed before."""
+
+    last: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Keys that changed since a mark, or the `whole`: all that there are. `mark` is where to go on."""
+
+    keys: Sequence[ApiKey]
+    mark: Mark
+    whole: bool
+
+
 class Accounts(Protocol):
     """Keeps accounts, keys, usage and blocks. Every call raises core.ports.StoreUnavailable."""
 
@@ -61,6 +78,10 @@ class Accounts(Protocol):
 
     async def keys(self, account: str | None = None) -> Sequence[ApiKey]:
         """All keys, or those of one account, oldest first."""
+        ...
+
+    async def changes(self, since: Mark | None = None) -> Changes:
+        """What is new of the keys since a mark; the whole without one, or where it cannot be told."""
         ...
 
     async def meter(self, batch: MeterBatch, at: float) -> bool:

@@ -85,8 +85,11 @@ def key_in(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def from_our_page(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a browser says that a page of this host asks. Others can say so too: it earns patience only."""
-    if headers.get(b"sec-fetch-site") == b"same-origin":
-        return True
+    """Whether a browser says that a page of this host asks. No page of another can make it say so; programs
+    can: it earns patience only.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site == b"same-origin"
     origin, host = headers.get(b"origin"), headers.get(b"host")
     return origin is not None and host is not None and origin.partition(b"://")[2] == host

@@ -92,9 +92,16 @@ class Entrance:
         self._keys: dict[str, ApiKey] = {}
         self._sockets: Counter[str] = Counter()
 
-    def learn(self, keys: Iterable[ApiKey]) -> None:
-        """Take all keys that there are; they replace those known before."""
-        self._keys = {key.prefix: key for key in keys}
+    @property
+    def keys_known(self) -> int:
+        """How many keys are held."""
+        return len(self._keys)
+
+    def learn(self, keys: Iterable[ApiKey], *, whole: bool = True) -> None:
+        """Take keys that are new or have changed; a `whole` replaces all those known before."""
+        if whole:
+            self._keys = {}
+        self._keys.update((key.prefix, key) for key in keys)
 
     async def admit(self, asking: Asking) -> Admitted:
         """Raises a TurnedAway."""
@@ -113,6 +120,12 @@ class Entrance:
             self.note(place, Signal.FLOOD, who)
             raise _refusal(limits, verdict)
         return Admitted(who, limits, key, verdict)
+
+    def preflight(self, place: Place) -> None:
+        """A browser asks before it asks. It takes no token, and adds up to a block. Raises AddressBlocked."""
+        if not place.ours:
+            self._check_block(place, self._clock())
+        self.note(place, Signal.PREFLIGHT)
 
     @contextmanager
     def socket(self, admitted: Admitted) -> Iterator[None]:

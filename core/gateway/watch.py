@@ -31,6 +31,7 @@ class Signal(StrEnum):
     SPREAD_KEY = "spread-key"
     SCAN = "scan"
     FLOOD = "flood"
+    PREFLIGHT = "preflight"
     OVERSIZED = "oversized"
     SLOW_BODY = "slow-body"
     FORGED_BATCH = "forged-batch"
@@ -44,6 +45,7 @@ WEIGHTS: Final[Mapping[Signal, float]] = MappingProxyType(
         Signal.SPREAD_KEY: 0.0,  # the key's owner is to be told; the addresses did nothing
         Signal.SCAN: 5.0,
         Signal.FLOOD: 0.2,  # twice the free rate is blocked after three minutes, ten times after ten seconds
+        Signal.PREFLIGHT: 0.05,  # a page's visitor sends one an address in two hours: ten a second are borne
         Signal.OVERSIZED: 10.0,
         Signal.SLOW_BODY: 10.0,
         Signal.FORGED_BATCH: 0.0,  # a collector with a wrong clock or key must not shut out its neighbours

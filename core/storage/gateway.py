@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from core.gateway.accounts import NoSuch, Order, Usage
+from core.gateway.accounts import Changes, Mark, NoSuch, Order, Usage
 from core.gateway.keys import ApiKey, NewKey
 from core.gateway.meter import MeterBatch
 from core.gateway.tiers import Tier
@@ -36,6 +36,7 @@ class PostgresAccounts:
         """See Accounts."""
         with unavailable_when_down():
             async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(self._queries["begin_change"])
                 await connection.execute(self._queries["put_account"], order.account, order.tier.value, at)
                 await self._put_key(connection, key, order, at, replaces=None)
                 return await self._one(connection, key.prefix)
@@ -44,6 +45,7 @@ class PostgresAccounts:
         """See Accounts. A key that ends sooner than the overlap keeps its end."""
         with unavailable_when_down():
             async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(self._queries["begin_change"])
                 old = await connection.fetchrow(self._queries["lock_key"], prefix)
                 if old is None:
                     raise NoSuch("key", prefix)
@@ -57,15 +59,31 @@ class PostgresAccounts:
     async def revoke(self, prefix: str, at: float) -> ApiKey:
         """See Accounts."""
         with unavailable_when_down():
-            if await self._pool.fetchval(self._queries["revoke"], prefix, at) is None:
-                raise NoSuch("key", prefix)
-            return await self._one(self._pool, prefix)
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(self._queries["begin_change"])
+                if await connection.fetchval(self._queries["revoke"], prefix, at) is None:
+                    raise NoSuch("key", prefix)
+                return await self._one(connection, prefix)
 
     async def keys(self, account: str | None = None) -> Sequence[ApiKey]:
         """See Accounts; at most KEYS_MAX."""
         with unavailable_when_down():
             rows = await self._pool.fetch(self._queries["keys"], account, None, KEYS_MAX)
         return [_key(row) for row in rows]
+
+    async def changes(self, since: Mark | None = None) -> Changes:
+        """See Accounts. The mark is read first: what is changed in between comes again, and is not missed."""
+        with unavailable_when_down():
+            async with self._pool.acquire() as connection:
+                mark = Mark(*await connection.fetchrow(self._queries["key_changes"]))
+                whole = since is None or since.removed != mark.removed or since.last > mark.last
+                if since == mark:
+                    rows: list[Any] = []
+                elif whole or since is None:
+                    rows = await connection.fetch(self._queries["keys"], None, None, KEYS_MAX)
+                else:
+                    rows = await connection.fetch(self._queries["keys_since"], since.last, KEYS_MAX)
+        return Changes([_key(row) for row in rows], mark, whole)
 
     async def meter(self, batch: MeterBatch, at: float) -> bool:
         """See Accounts."""

@@ -10,6 +10,7 @@ import orjson
 from fastapi import FastAPI, Response
 
 from core.api import problems
+from core.api.cors import PublicReads
 from core.api.public import PublicRoutes
 from core.snapshot.objects import Objects
 from core.snapshot.reader import SnapshotReader
@@ -31,6 +32,7 @@ def create_twin(settings: TwinSettings, clock: Callable[[], float] = time.time) 
     snapshots = SnapshotReader(lambda: _bucket(settings), settings.prefix + OBJECT, settings.trust)
     app = FastAPI(title="Chrono twin", version="1", description=DESCRIPTION, redirect_slashes=False)
     problems.install(app, lambda _: None)
+    app.add_middleware(PublicReads, origins=settings.cors_origins)
     app.include_router(PublicRoutes(TwinBook(core, snapshots, settings.trust, clock)).router())
 
     async def health() -> Response:

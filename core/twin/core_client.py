@@ -19,7 +19,10 @@ from core.twin.breaker import Breaker
 
 BODY_BYTES_MAX: Final = 2_000_000
 _CHUNK: Final = 65_536
-_PASSED_ON: Final = ("cache-control", "etag", "retry-after", "ratelimit", "ratelimit-policy")
+_PASSED_ON: Final = (
+    *("cache-control", "etag", "retry-after", "ratelimit", "ratelimit-policy"),
+    *("deprecation", "sunset", "link"),
+)
 
 log = structlog.get_logger(__name__)
 

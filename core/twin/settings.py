@@ -29,7 +29,10 @@ class TwinMisconfigured(ChronoError):
 
 @dataclass(frozen=True, slots=True)
 class TwinSettings:
-    """`core_s` bounds a question to the core; `core_api_key`, if any, is sent with it."""
+    """`core_s` bounds a question to the core; `core_api_key`, if any, is sent with it.
+
+    Pages of `cors_origins` may read the answers.
+    """
 
     core_url: str
     trust: Trust
@@ -40,6 +43,7 @@ class TwinSettings:
     prefix: str = "prices/"
     core_s: float = CORE_S
     core_api_key: str = field(default="", repr=False)
+    cors_origins: tuple[str, ...] = ("*",)
 
 
 def read(variables: Mapping[str, str]) -> TwinSettings:
@@ -65,6 +69,7 @@ def read(variables: Mapping[str, str]) -> TwinSettings:
         prefix=variables.get("CHRONO_SNAPSHOT_PREFIX", "prices/"),
         core_s=_number(variables, "CHRONO_TWIN_CORE_S", CORE_S, 0.05, 10),
         core_api_key=variables.get("CHRONO_TWIN_CORE_API_KEY", ""),
+        cors_origins=tuple(variables.get("CHRONO_CORS_ORIGINS", "*").replace(",", " ").split()),
     )
 
 

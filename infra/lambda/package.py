@@ -49,30 +49,40 @@ def pack(out: Path, python: str, arch: str) -> tuple[int, int]:
     """Write the zip; the sizes of the zip and of its content in bytes."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        fill(folder, python, arch)
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        unpacked = sum(path.stat().st_size for path in files)
-        if unpacked > UNPACKED_MAX:
-            raise SystemExit(f"the package unpacks to {unpacked} bytes; Lambda takes {UNPACKED_MAX}")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in files:
-                entry = zipfile.ZipInfo(str(path.relative_to(folder)))  # of 1980: the same bytes each time
-                entry.external_attr = 0o644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, path.read_bytes())
+        install(folder, python, arch)
+        add_sources(folder)
+        return write_zip(folder, out)
+
+
+def write_zip(folder: Path, out: Path) -> tuple[int, int]:
+    """Pack the folder; the sizes of the zip and of its content in bytes."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    unpacked = sum(path.stat().st_size for path in files)
+    if unpacked > UNPACKED_MAX:
+        raise SystemExit(f"the package unpacks to {unpacked} bytes; Lambda takes {UNPACKED_MAX}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            entry = zipfile.ZipInfo(str(path.relative_to(folder)))  # of 1980: the same bytes each time
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
     return out.stat().st_size, unpacked
 
 
-def fill(folder: Path, python: str, arch: str) -> None:
-    """Put everything that the Lambda needs into the folder."""
+def install(folder: Path, python: str, arch: str) -> None:
+    """Put the pinned packages into the folder, as wheels for Lambda's Linux."""
     requirements = folder / "requirements.txt"
-    requirements.write_text(_pinned())
+    requirements.write_text(pinned())
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--require-hashes", "--no-compile", "--only-binary=:all:"]
     command += ["--platform", PLATFORMS[arch], "--python-version", python, "--implementation", "cp"]
     subprocess.run([*command, "--target", str(folder), "-r", str(requirements)], check=True)
     requirements.unlink()
+
+
+def add_sources(folder: Path) -> None:
+    """Put the handler and Chrono's own files beside the packages, and leave out what no answer needs."""
     for unused in _UNUSED:
         shutil.rmtree(folder / unused, ignore_errors=True)
     for module, file in _loaded():
@@ -83,7 +93,7 @@ def fill(folder: Path, python: str, arch: str) -> None:
     shutil.copyfile(FOLDER / "handler.py", folder / "handler.py")
 
 
-def _pinned() -> str:
+def pinned() -> str:
     """The lines of requirements/core.txt for the Lambda's packages, hashes included."""
     text = (ROOT / "requirements" / "core.txt").read_text("utf-8")
     blocks = {}

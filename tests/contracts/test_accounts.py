@@ -9,12 +9,13 @@ from datetime import date
 
 import pytest
 
-from core.gateway.accounts import Accounts, NoSuch, Order, Usage
+from core.gateway.accounts import Accounts, Mark, NoSuch, Order, Usage
 from core.gateway.keys import DEFAULT_SCOPES, make_key
 from core.gateway.meter import MeterBatch, UsageRow
 from core.gateway.tiers import Tier
 from core.gateway.watch import Block
 from core.ports import StoreUnavailable
+from core.storage.embedded import EmbeddedPostgres
 from core.storage.gateway import PostgresAccounts
 from core.storage.pool import connect_pool
 from tests.databases import fresh_database
@@ -22,7 +23,7 @@ from tests.fakes.accounts import FakeAccounts
 
 NOW = 1_790_000_000.25
 DAY = date(2026, 9, 21)
-ONE, OTHER = make_key(b"\1" * 40), make_key(b"\2" * 40)
+ONE, OTHER, THIRD = (make_key(bytes([number]) * 40) for number in (1, 2, 3))
 ORDER = Order("acme", Tier.DEVELOPER, "server", DEFAULT_SCOPES, NOW + 1_000)
 
 
@@ -75,6 +76,80 @@ async def test_the_first_revocation_stands(accounts: Accounts) -> None:
     await accounts.issue(ORDER, ONE, NOW)
     assert (await accounts.revoke(ONE.prefix, NOW + 1)).revoked_at == NOW + 1
     assert (await accounts.revoke(ONE.prefix, NOW + 2)).revoked_at == NOW + 1
+
+
+async def seen(accounts: Accounts, since: Mark | None) -> tuple[set[str], Mark]:
+    """The prefixes of what is new, and where to go on."""
+    changes = await accounts.changes(since)
+    assert changes.whole is (since is None)
+    return {key.prefix for key in changes.keys}, changes.mark
+
+
+async def test_only_keys_that_changed_are_read_again(accounts: Accounts) -> None:
+    _, empty = await seen(accounts, None)
+    await accounts.issue(ORDER, ONE, NOW)
+    new, made = await seen(accounts, empty)
+    assert new == {ONE.prefix}
+    assert await seen(accounts, made) == (set(), made)
+    await accounts.issue(replace(ORDER, account="other"), OTHER, NOW)
+    new, both = await seen(accounts, made)
+    assert new == {OTHER.prefix}
+    await accounts.revoke(ONE.prefix, NOW + 1)
+    changes = await accounts.changes(both)
+    assert [(key.prefix, key.revoked_at) for key in changes.keys] == [(ONE.prefix, NOW + 1)]
+    assert (await seen(accounts, None))[0] == {ONE.prefix, OTHER.prefix}
+
+
+async def test_a_rotation_and_a_new_tier_are_told_with_every_key_that_they_concern(
+    accounts: Accounts,
+) -> None:
+    await accounts.issue(ORDER, ONE, NOW)
+    _, mark = await seen(accounts, None)
+    await accounts.rotate(ONE.prefix, OTHER, NOW + 1, 60.0)
+    new, mark = await seen(accounts, mark)
+    assert new == {ONE.prefix, OTHER.prefix}
+    await accounts.issue(replace(ORDER, tier=Tier.PREMIUM), THIRD, NOW + 2)
+    changes = await accounts.changes(mark)
+    assert {key.prefix for key in changes.keys} == {ONE.prefix, OTHER.prefix, THIRD.prefix}
+    assert {key.tier for key in changes.keys} == {Tier.PREMIUM}
+
+
+async def test_a_mark_of_another_database_is_answered_with_the_whole(accounts: Accounts) -> None:
+    await accounts.issue(ORDER, ONE, NOW)
+    changes = await accounts.changes(Mark(1_000, 0))
+    assert (changes.whole, [key.prefix for key in changes.keys]) == (True, [ONE.prefix])
+
+
+async def test_changes_at_once_are_all_told_and_none_waits_for_ever(accounts: Accounts) -> None:
+    await accounts.issue(ORDER, ONE, NOW)
+    mark, told = (await accounts.changes()).mark, set[str]()
+    made = [make_key(bytes([number]) * 40) for number in range(10, 30)]
+    tiers = (Tier.DEVELOPER, Tier.PREMIUM)
+    orders = [replace(ORDER, tier=tiers[number % 2], expires_at=None) for number in range(len(made))]
+    changing = asyncio.gather(
+        *(accounts.issue(order, key, NOW) for order, key in zip(orders, made, strict=True)),
+        *(accounts.revoke(ONE.prefix, NOW) for _ in range(5)),
+    )
+    async with asyncio.timeout(30):
+        while not changing.done() or told < {key.prefix for key in made}:
+            changes = await accounts.changes(mark)
+            told |= {key.prefix for key in changes.keys}
+            mark = changes.mark
+            await asyncio.sleep(0)
+        await changing
+
+
+async def test_a_key_that_was_removed_by_hand_ends_too(plain_server: EmbeddedPostgres) -> None:
+    async with fresh_database(plain_server) as dsn:
+        pool = await connect_pool(dsn)
+        accounts = PostgresAccounts(pool)
+        await accounts.issue(ORDER, ONE, NOW)
+        mark = (await accounts.changes()).mark
+        await pool.execute("delete from gateway_keys")
+        changes = await accounts.changes(mark)
+        assert (changes.whole, changes.keys) == (True, [])
+        assert not (await accounts.changes(changes.mark)).whole
+        pool.terminate()
 
 
 async def test_what_does_not_exist_is_named(accounts: Accounts) -> None:

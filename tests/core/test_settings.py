@@ -46,6 +46,8 @@ def test_a_url_without_a_password_is_shown_as_it_is() -> None:
         {"port": 70_000},
         {"market": "imagined"},
         {"log_level": "LOUD"},
+        {"cors_origins": "https://app.example/"},
+        {"cors_origins": "app.example"},
         {"snapshot_endpoint": "https://account.r2.example", "snapshot_bucket": "prices"},
     ],
 )
@@ -64,6 +66,12 @@ def test_the_environment_carries_every_setting_to_a_child(monkeypatch: pytest.Mo
     for name, value in parent.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == parent
+
+
+def test_origins_are_named_by_comma_or_there_are_none() -> None:
+    chosen = Settings(cors_origins="https://app.example, http://localhost:5173")  # type: ignore[arg-type]
+    assert chosen.cors_origins == ("https://app.example", "http://localhost:5173")
+    assert (Settings().cors_origins, Settings(cors_origins="").cors_origins) == (("*",), ())  # type: ignore[arg-type]
 
 
 def test_an_endpoint_is_shown_without_the_key_in_its_path() -> None:

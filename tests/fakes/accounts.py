@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from core.gateway.accounts import NoSuch, Order, Usage
+from core.gateway.accounts import Changes, Mark, NoSuch, Order, Usage
 from core.gateway.keys import ApiKey, NewKey
 from core.gateway.meter import MeterBatch, UsageRow
 from core.gateway.tiers import Tier
@@ -25,6 +25,8 @@ class FakeAccounts:
         self.batches: set[bytes] = set()
         self.counts: Counter[UsageRow] = Counter()
         self.blocked: dict[str, Block] = {}
+        self.last = 0
+        self.numbers: dict[str, int] = {}
 
     async def issue(self, order: Order, key: NewKey, at: float) -> ApiKey:
         self._check()
@@ -32,6 +34,7 @@ class FakeAccounts:
         self.stored[key.prefix] = ApiKey(
             key.prefix, key.digest, order.account, order.tier, order.name, order.scopes, at, order.expires_at
         )
+        self._number(*(each.prefix for each in self.stored.values() if each.account == order.account))
         return self.stored[key.prefix]
 
     async def rotate(self, prefix: str, key: NewKey, at: float, overlap_s: float) -> ApiKey:
@@ -41,17 +44,26 @@ class FakeAccounts:
             old, prefix=key.prefix, digest=key.digest, created_at=at, revoked_at=None
         )
         self.stored[prefix] = replace(old, expires_at=ends)
+        self._number(key.prefix, prefix)
         return self.stored[key.prefix]
 
     async def revoke(self, prefix: str, at: float) -> ApiKey:
         old = self._find(prefix)
         self.stored[prefix] = replace(old, revoked_at=at if old.revoked_at is None else old.revoked_at)
+        self._number(prefix)
         return self.stored[prefix]
 
     async def keys(self, account: str | None = None) -> Sequence[ApiKey]:
         self._check()
         found = [replace(key, tier=self.tiers[key.account]) for key in self.stored.values()]
         return [key for key in found if account is None or key.account == account]
+
+    async def changes(self, since: Mark | None = None) -> Changes:
+        self._check()
+        mark, told = Mark(self.last, 0), await self.keys()
+        if since is None or since.last > mark.last:
+            return Changes(told, mark, whole=True)
+        return Changes([key for key in told if self.numbers[key.prefix] > since.last], mark, whole=False)
 
     async def meter(self, batch: MeterBatch, at: float) -> bool:
         self._check()
@@ -82,6 +94,10 @@ class FakeAccounts:
     async def blocks(self, at: float) -> Sequence[Block]:
         self._check()
         return [block for block in self.blocked.values() if block.until > at]
+
+    def _number(self, *prefixes: str) -> None:
+        self.last += 1
+        self.numbers.update(dict.fromkeys(prefixes, self.last))
 
     def _find(self, prefix: str) -> ApiKey:
         self._check()

@@ -203,7 +203,7 @@ class World:
             admin_token=ADMIN_TOKEN,
             tell=self.events.append,
         )
-        self.gateway = Gateway(self.entrance, self.accounts, Places(LOOPBACK), entropy.randbytes)
+        self.gateway = Gateway(self.entrance, self.accounts, Places(LOOPBACK), entropy.randbytes, hold_s=0.0)
         self.upkeep = Upkeep(
             self.entrance, self.accounts, lambda: self.now, GatewayMetrics(CollectorRegistry())
         )

@@ -49,4 +49,6 @@ def test_a_browser_says_whose_page_asks() -> None:
     assert from_our_page({b"sec-fetch-site": b"same-origin"})
     assert from_our_page({b"origin": b"https://chrono.example", b"host": b"chrono.example"})
     assert not from_our_page({b"origin": b"https://elsewhere.example", b"host": b"chrono.example"})
+    assert not from_our_page({b"sec-fetch-site": b"same-site", b"origin": b"https://a.b", b"host": b"a.b"})
+    assert not from_our_page({b"origin": b"null", b"host": b"chrono.example"})
     assert not from_our_page({})

@@ -31,6 +31,7 @@ NAMES = [
     "0005_duties",
     "0006_shadow",
     "0007_gateway",
+    "0008_key_changes",
 ]
 
 

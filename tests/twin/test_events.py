@@ -61,6 +61,16 @@ async def test_questions_that_need_nobody_are_answered(event: Event) -> None:
         assert (await twin.invoked(event("/nothing"))).status == 404
 
 
+@events
+async def test_a_page_of_another_origin_may_read_the_answers(event: Event) -> None:
+    asked = event("/v1/feeds")
+    asked["headers"]["origin"] = "https://app.example"
+    for origins, told in (("*", "*"), ("https://app.example", "https://app.example"), ("", None)):
+        with function(**ENVIRONMENT, CHRONO_CORS_ORIGINS=origins) as twin:
+            answer = await twin.invoked(asked)
+        assert answer.headers.get("access-control-allow-origin") == told
+
+
 def test_a_function_without_its_settings_does_not_start() -> None:
     with pytest.raises(TwinMisconfigured, match="CHRONO_TWIN_SIGNER"), function():
         pass

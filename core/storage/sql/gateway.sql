@@ -1,3 +1,10 @@
+-- name: begin_change
+-- Whoever changes keys takes this row first: in one order, nobody waits for another for ever.
+select from gateway_changes for update;
+
+-- name: key_changes
+select last, removed from gateway_changes;
+
 -- name: put_account
 insert into gateway_accounts (name, tier, created_at) values ($1, $2, to_timestamp($3))
 on conflict (name) do update set tier = excluded.tier;
@@ -25,6 +32,16 @@ from gateway_keys as keys join gateway_accounts on gateway_accounts.name = accou
 where ($1::text is null or account = $1) and ($2::text is null or prefix = $2)
 order by keys.created_at, prefix
 limit $3;
+
+-- name: keys_since
+select prefix, digest, account, tier, keys.name, scopes,
+       extract(epoch from keys.created_at)::double precision as created_at,
+       extract(epoch from expires_at)::double precision as expires_at,
+       extract(epoch from revoked_at)::double precision as revoked_at
+from gateway_keys as keys join gateway_accounts on gateway_accounts.name = account
+where changed > $1
+order by changed
+limit $2;
 
 -- name: claim_batch
 insert into gateway_meter_batches (id, stored_at) values ($1, to_timestamp($2)) on conflict do nothing returning id;
