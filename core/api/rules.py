@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from core.api.bodies import BODY_BYTES_MAX
 
-ROWS_A_TOKEN: Final = 250
+ROWS_A_TOKEN: Final = 500
 """Rows of history that one token pays, beside the one that every request costs. 5,000 take 30 ms to tell."""
 
 SIGNATURES_A_TOKEN: Final = 5

@@ -34,6 +34,9 @@ HEAD_BYTES_MAX: Final = 32_768
 
 FRAMES_MAX: Final = 16
 
+AFTER_CLOSE_BYTES_MAX: Final = 65_536
+"""What a WebSocket client may still say once it was told to go; more cuts the connection."""
+
 FLUSH_S: Final = 0.5
 """How long an expelled client may still take what was written to it."""
 
@@ -84,12 +87,22 @@ class _StreamProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, frames: _Frames, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._frames = frames
+        self._after_close = 0
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[DIRECT_EXTENSION] = {"socket": self}
+
+    def data_received(self, data: bytes) -> None:
+        """Who goes on talking after a close costs no more: uvicorn would read on until its own bound."""
+        if self.close_sent:
+            self._after_close += len(data)
+            if self._after_close > AFTER_CLOSE_BYTES_MAX:
+                self.transport.abort()
+                return
+        super().data_received(data)
 
     @property
     def takes_text(self) -> bool:

@@ -117,7 +117,7 @@ async def test_a_scope_opens_what_it_names_only(world: World) -> None:
 
 async def test_history_costs_by_the_rows_it_may_give(stranger: httpx.AsyncClient) -> None:
     answer = await stranger.get("/v1/prices/history?feed=BTC/USD&limit=1000")
-    assert answer.headers["ratelimit"].startswith(f'"burst";r={LIMITS[Tier.FREE].burst - 5};')
+    assert answer.headers["ratelimit"].startswith(f'"burst";r={LIMITS[Tier.FREE].burst - 3};')
 
 
 async def test_nobody_is_anonymous_where_the_operator_says_so() -> None:

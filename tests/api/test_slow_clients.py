@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from core.api.app import create_api
@@ -129,3 +129,15 @@ async def test_a_wrong_key_opens_no_socket(running: Running) -> None:
                 f"ws://127.0.0.1:{port}/v1/stream", additional_headers={"X-API-Key": "chr_nonsense"}
             )
         assert refused.value.response.status_code == 401
+
+
+async def flood(socket: ClientConnection) -> None:
+    """Never reads, so that it never sees the close."""
+    while True:
+        await socket.send('{"op":"subscribe","feeds":["*"]}')
+
+
+async def test_who_floods_and_does_not_listen_is_cut_off(running: Running) -> None:
+    async with running() as port, connect(f"ws://127.0.0.1:{port}/v1/stream") as socket:
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(flood(socket), 30)
