@@ -76,19 +76,25 @@ class Rules:
     # what the others will say: `core.aggregation.follow`
     follow_bands: float = 1.0
     follow_max: float = 0.002
-    follow_signal_bands: float = 3.0
-    follow_teach_bands: float = 1.0
+    follow_venue_bands: float = 0.5  # two venues that say the same may fill the clamp, one may not
+    follow_apart_bands: float = 3.0
+    follow_trade_bands: float = 3.0
+    follow_move_bands: float = 3.0
+    follow_trade_s: float = 20.0  # by which Flare's example provider weighs a trade's age
+    follow_teach_bands: float = 2.0
     follow_odd_bands: float = 10.0
     follow_rounds: float = 1_000.0
     follow_score_rounds: float = 100.0
     follow_rounds_min: float = 10.0
     follow_ridge: float = 5.0
     follow_own_ridge: float = 20.0
+    follow_noise_power: float = 1.0
+    follow_noise_floor_bands: float = 0.02
     follow_margin: float = 0.01
     follow_stale_s: float = 900.0
     follow_history: int = 256
     follow_spacing_s: float = 1.0
-    follow_apart_s: float = 10.0
+    follow_near_s: float = 10.0
 
     # how wide the band must be: `core.aggregation.calibration`
     stretch_max: float = 16.0
