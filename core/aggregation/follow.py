@@ -107,11 +107,14 @@ def chosen(memory: FollowMemory, at: float, rules: Rules) -> NDArray[np.intp]:
     return np.where(silent | stale, NONE, best)
 
 
-def predicted(markets: Markets, memory: FollowMemory, signals: Signals, at: float, rules: Rules) -> Floats:
-    """The correction [F] of the log price."""
+def predicted(
+    markets: Markets, memory: FollowMemory, signals: Signals, at: float, rules: Rules
+) -> tuple[Floats, Floats]:
+    """The correction [F] of the log price, and the mean error [F] that it has left in the latest rounds."""
+    which = chosen(memory, at, rules), np.arange(len(markets.band))
     each = choices(markets, memory, signals, rules)
-    which = chosen(memory, at, rules)
-    return np.asarray(each[which, np.arange(len(which))] * markets.band)
+    error = np.maximum(memory.loss[which], rules.follow_noise_floor_bands)
+    return each[which] * markets.band, error * markets.band
 
 
 def learn_round(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.aggregation.calibration import BandMemory, factor, learn_from_legs, learn_from_round
+from core.aggregation.calibration import BandMemory, learn_from_legs, learn_from_round, width
 from core.aggregation.estimates import Floats, LegReason
 from core.aggregation.follow import FollowMemory, learn_round, predicted
 from core.aggregation.kernel import Pass
@@ -60,13 +60,14 @@ class Learned:
             shown = self._shown(new, seen, log_price, at)
             lesson = self._lesson(new, log_price)
         signals = self._history.signals(log_price, shown, at)
-        shift = predicted(markets, memory.follow, signals, at, rules)
-        stretch = factor(memory.band, rules)
+        shift, error = predicted(markets, memory.follow, signals, at, rules)
+        below, above = 1 - new.band_low / new.price, new.band_high / new.price - 1
+        shown_width = (below + above) / 2
         exchange = ((new.weight > 0) & ~markets.dex).any(axis=1)
-        shift, stretch = np.where(exchange, shift, 0.0), np.where(exchange, stretch, 1.0)
-        price = new.price * np.exp(shift)
-        below = (1 - new.band_low / new.price) * stretch
-        above = (new.band_high / new.price - 1) * stretch
+        stated = width(memory.band, shown_width, error, memory.follow.rounds, rules)
+        stretch = np.where(exchange, stated / shown_width, 1.0)
+        price = new.price * np.exp(np.where(exchange, shift, 0.0))
+        below, above = below * stretch, above * stretch
         self.memory = replace(
             memory,
             legs=learn_legs(markets, memory.legs, lesson, at, rules),

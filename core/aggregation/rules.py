@@ -84,7 +84,7 @@ class Rules:
     follow_teach_bands: float = 2.0
     follow_odd_bands: float = 10.0
     follow_rounds: float = 1_000.0
-    follow_score_rounds: float = 100.0
+    follow_score_rounds: float = 30.0
     follow_rounds_min: float = 10.0
     follow_ridge: float = 5.0
     follow_own_ridge: float = 20.0
@@ -99,6 +99,8 @@ class Rules:
     # how wide the band must be: `core.aggregation.calibration`
     stretch_max: float = 16.0
     stretch_step: float = 0.1
+    stretch_common_step: float = 0.3
+    stretch_prior_rounds: float = 2.0  # for how many rounds the width that the legs show counts
     stretch_round_s: float = 3_600.0
 
     # VWAP and TWAP: `core.aggregation.window`
