@@ -74,9 +74,9 @@ class Rules:
     hidden_square_max: float = 0.05**2
 
     # what the others will say: `core.aggregation.follow`
-    follow_bands: float = 1.0
+    follow_bands: float = 2.0
     follow_max: float = 0.002
-    follow_venue_bands: float = 0.5  # two venues that say the same may fill the clamp, one may not
+    follow_venue_bands: float = 0.5  # four venues that say the same fill the clamp, one does not
     follow_apart_bands: float = 3.0
     follow_trade_bands: float = 3.0
     follow_move_bands: float = 3.0
