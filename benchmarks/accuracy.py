@@ -45,8 +45,6 @@ CHANGES: Final[Mapping[str, Mapping[str, float]]] = {
     "feeds weighed alike": {"follow_noise_power": 0.0},
     "clamp of half a band": {"follow_bands": 0.5},
     "clamp of one band": {"follow_bands": 1.0},
-    "clamp of four bands": {"follow_bands": 4.0, "follow_max": 0.004},
-    "half the say of a venue": {"follow_venue_bands": 0.25},
     "venues' say unbounded": {"follow_venue_bands": 10.0},
     "a quarter of the ridges": {"follow_ridge": 1.25, "follow_own_ridge": 5.0},
     "four times the ridges": {"follow_ridge": 20.0, "follow_own_ridge": 80.0},

@@ -106,8 +106,8 @@ def _by_feed(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[
     axes.axhline(1.0, color="grey", linewidth=0.8)
     axes.set_xticks(feeds + 0.4, [name.partition("/")[0] for name in plan.feeds], rotation=90)
     axes.set(ylabel="reward for each unit of weight", title="What each feed pays")
-    axes.set_xlim(-0.2, len(feeds))
-    axes.legend(fontsize="small", loc="lower right")
+    axes.set(xlim=(-0.2, len(feeds)), ylim=(0, 1.2 * np.nanmax(reward[list(chosen)])))
+    axes.legend(fontsize="small", loc="upper center", ncols=len(chosen))
 
 
 def _by_venue(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
