@@ -42,6 +42,7 @@ CHANGES: Final[Mapping[str, Mapping[str, float]]] = {
     _UNPREDICTED: {"follow_move_bands": 0.0},
     "without last trades": {"follow_trade_bands": 0.0},
     "without books' distances": {"follow_apart_bands": 0.0},
+    "the unusual heard too": {"follow_usual": 1e6},
     "feeds weighed alike": {"follow_noise_power": 0.0},
     "clamp of half a band": {"follow_bands": 0.5},
     "clamp of one band": {"follow_bands": 1.0},

@@ -8,8 +8,9 @@ For every feed the target is `log(median) - log(price)` at the commit, in second
 
 - **others' weights**: how far each used leg, and its last trade, are from our price. A factor that is the
   same for all feeds stands for a cell (venue, quote), one of its book and one of its trades; what a feed does
-  differently is learned apart, under a stronger pull to 0, with its constant. All legs of a venue together
-  speak for no more than `follow_venue_bands`.
+  differently is learned apart, under a stronger pull to 0, with its constant. What is further off than
+  `follow_usual` times the feed's usual distance loses its say, to nothing at twice that: it is no habit that
+  could have been learned. All legs of a venue together speak for no more than `follow_venue_bands`.
 - **others' lateness**: how far our price was from now some seconds ago. Providers whose values are a few
   seconds old leave the median behind a moving market.
 
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 from core.aggregation.estimates import Floats
 from core.aggregation.legs import cells_of
 from core.aggregation.markets import Bools, Ints, Markets
+from core.aggregation.median import plain_median
 from core.aggregation.rules import Rules
 from core.aggregation.signals import LOOKBACKS_S, Signals
 
@@ -45,8 +47,9 @@ CHOICES: Final = ("none", "weights", "lateness", "both")
 class FollowMemory:
     """common_square [D, D], common_product [D] over cells (books, then trades) and lookbacks; own_square
     [F, S, S], own_product [F, S] over a feed's legs (books, then trades), lookbacks and its constant; their
-    solutions common [D] and own [F, S]. loss [CHOICES, F]: mean distance left with each choice, in secondary
-    bands. rounds, odd [F]; learned_at: the newest commit.
+    solutions common [D] and own [F, S]. loss [CHOICES, F]: mean distance left with each choice, and usual
+    [2, F]: the middle distance of books and of trades, in secondary bands. rounds, odd [F]; learned_at: the
+    newest commit.
     """
 
     common_square: Floats
@@ -56,6 +59,7 @@ class FollowMemory:
     common: Floats
     own: Floats
     loss: Floats
+    usual: Floats
     rounds: Floats
     odd: Bools
     learned_at: float
@@ -73,6 +77,7 @@ class FollowMemory:
             common=np.zeros(size),
             own=np.zeros((feeds, own)),
             loss=np.zeros((len(CHOICES), feeds)),
+            usual=np.zeros((2, feeds)),
             rounds=np.zeros(feeds),
             odd=np.zeros(feeds, np.bool_),
             learned_at=-np.inf,
@@ -82,12 +87,34 @@ class FollowMemory:
 def choices(markets: Markets, memory: FollowMemory, signals: Signals, rules: Rules) -> Floats:
     """The correction [CHOICES, F] that each choice would make, in secondary bands, clamped."""
     cells, legs = 2 * _cell_count(markets), 2 * markets.shape[1]
-    by_leg = (memory.common[:cells].take(_cells(markets)) + memory.own[:, :legs]) * signals.legs
+    by_leg = (memory.common[:cells].take(_cells(markets)) + memory.own[:, :legs]) * _heard(
+        memory, signals, rules
+    )
     weights = _by_venue(markets, by_leg, rules.follow_venue_bands) + memory.own[:, -1]
     late = np.einsum("fm,fm->f", memory.common[cells:] + memory.own[:, legs:-1], signals.moved)
     bound = np.minimum(rules.follow_bands, rules.follow_max / markets.band)
     wanted = np.stack((np.zeros_like(late), weights, late, weights + late))
     return np.asarray(np.clip(np.nan_to_num(wanted), -bound, bound))
+
+
+def _heard(memory: FollowMemory, signals: Signals, rules: Rules) -> Floats:
+    """What is made of books and trades, [F, 2 K]: nothing of what is far beyond the usual."""
+    known = np.where(memory.rounds > 0, memory.usual, np.inf)[:, :, None]
+    reach = np.maximum(known, rules.follow_usual_min_bands) * rules.follow_usual
+    apart, traded = (
+        each * np.clip(2.0 - np.abs(each) / far, 0.0, 1.0)
+        for each, far in zip((signals.apart, signals.traded), reach, strict=True)
+    )
+    return np.concatenate((apart, traded * signals.fresh), axis=1)
+
+
+def _usual(memory: FollowMemory, then: Signals, share: Floats) -> Floats:
+    """The usual distances [2, F] after a round: of the legs that say something, the middle one."""
+    both = np.abs(np.stack((then.apart, then.traded)))
+    said = both > 0
+    rows = np.sort(np.where(said, both, np.inf), axis=2).reshape(-1, both.shape[2])
+    middle = plain_median(rows, said.sum(axis=2).ravel()).reshape(both.shape[:2])
+    return memory.usual + share * np.nan_to_num(middle - memory.usual)
 
 
 def _by_venue(markets: Markets, by_leg: Floats, bound: float) -> Floats:
@@ -133,15 +160,21 @@ def learn_round(
     bounded = np.clip(target, -rules.follow_teach_bands, rules.follow_teach_bands)
     noise = np.maximum(loss.min(axis=0), rules.follow_noise_floor_bands)
     weight = sound / noise**rules.follow_noise_power
-    learned = _solve_common(markets, memory, then, bounded, weight, rules=rules)
-    learned = _solve_own(markets, learned, then, bounded, weight, rules=rules)
-    return replace(learned, loss=loss, rounds=memory.rounds + sound, odd=~sound, learned_at=commit_at)
+    legs = _heard(memory, then, rules)
+    shared = _common_rows(markets, legs, then.moved)
+    learned = _solve_common(memory, shared, bounded, weight, rules=rules)
+    rest = bounded - shared @ learned.common
+    rows = np.concatenate((legs, then.moved, np.ones((len(target), 1))), axis=1)
+    learned = _solve_own(learned, rows, rest, weight, rules=rules)
+    usual = _usual(memory, then, share)
+    return replace(
+        learned, loss=loss, usual=usual, rounds=memory.rounds + sound, odd=~sound, learned_at=commit_at
+    )
 
 
 def _solve_common(
-    markets: Markets, memory: FollowMemory, then: Signals, target: Floats, weight: Floats, *, rules: Rules
+    memory: FollowMemory, rows: Floats, target: Floats, weight: Floats, *, rules: Rules
 ) -> FollowMemory:
-    rows = _common_rows(markets, then)
     keep = 1 - _forgotten(rules.follow_rounds)
     square = memory.common_square * keep + (rows * weight[:, None]).T @ rows
     product = memory.common_product * keep + rows.T @ (target * weight)
@@ -155,11 +188,9 @@ def _solve_common(
 
 
 def _solve_own(
-    markets: Markets, memory: FollowMemory, then: Signals, target: Floats, weight: Floats, *, rules: Rules
+    memory: FollowMemory, rows: Floats, rest: Floats, weight: Floats, *, rules: Rules
 ) -> FollowMemory:
     """What a feed does beside what is common, from what the common factors leave."""
-    rest = target - _common_rows(markets, then) @ memory.common
-    rows = np.concatenate((then.legs, then.moved, np.ones((len(target), 1))), axis=1)
     weighted = rows * weight[:, None]
     keep = np.where(weight > 0, 1 - _forgotten(rules.follow_rounds), 1.0)
     square = memory.own_square * keep[:, None, None] + weighted[:, :, None] * rows[:, None, :]
@@ -169,12 +200,12 @@ def _solve_own(
     return replace(memory, own_square=square, own_product=product, own=np.asarray(own, np.float64))
 
 
-def _common_rows(markets: Markets, then: Signals) -> Floats:
+def _common_rows(markets: Markets, legs: Floats, moved: Floats) -> Floats:
     """The signals by cells and lookbacks, [F, D]."""
-    feeds, cells = len(then.moved), 2 * _cell_count(markets)
+    feeds, cells = len(moved), 2 * _cell_count(markets)
     place = _cells(markets) + np.arange(feeds)[:, None] * cells
-    by_cell = np.bincount(place.ravel(), then.legs.ravel(), feeds * cells).reshape(feeds, cells)
-    return np.concatenate((by_cell, then.moved), axis=1)
+    by_cell = np.bincount(place.ravel(), legs.ravel(), feeds * cells).reshape(feeds, cells)
+    return np.concatenate((by_cell, moved), axis=1)
 
 
 def _cell_count(markets: Markets) -> int:

@@ -80,6 +80,8 @@ class Rules:
     follow_apart_bands: float = 3.0
     follow_trade_bands: float = 3.0
     follow_move_bands: float = 3.0
+    follow_usual: float = 3.0
+    follow_usual_min_bands: float = 0.05
     follow_trade_s: float = 20.0  # by which Flare's example provider weighs a trade's age
     follow_teach_bands: float = 2.0
     follow_odd_bands: float = 10.0

@@ -5,7 +5,7 @@ signal is worth: that is learned in `follow`. All signals are in secondary bands
 `rules`, and 0 where there is nothing to say:
 
 - **apart**: how far each used leg is from our price, before any correction of ours.
-- **traded**: how far the last trade of each used leg is from our price, times its freshness as a share of the
+- **traded**: how far the last trade of each used leg is from our price, and its freshness as a share of the
   feed's. Books move first and trades follow; most of the published providers, Flare's example among them,
   read last trades, and weigh them by an age of e^(-age / 20 s).
 - **moved**: how far our price was from now, `LOOKBACKS_S` ago.
@@ -29,17 +29,13 @@ _OLD: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """log_price [F] (NaN for none), apart and traded [F, K], moved [F, M]."""
+    """log_price [F] (NaN for none), apart, traded and fresh [F, K], moved [F, M]."""
 
     log_price: Floats
     apart: Floats
     traded: Floats
+    fresh: Floats
     moved: Floats
-
-    @property
-    def legs(self) -> Floats:
-        """apart and traded side by side, [F, 2 K]."""
-        return np.concatenate((self.apart, self.traded), axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class SignalHistory:
         size = rules.follow_history
         self._at = np.full(size, -np.inf)
         self._log_price = np.full((size, feeds), np.nan)
-        self._apart, self._traded = np.zeros((2, size, feeds, legs))
+        self._apart, self._traded, self._fresh = np.zeros((3, size, feeds, legs))
         self._moved = np.zeros((size, feeds, len(LOOKBACKS_S)))
         self._low, self._high = np.full((2, size, feeds), np.nan)
 
@@ -74,11 +70,11 @@ class SignalHistory:
         """The signals of a pass, its moves read from the passes before it; and remember them."""
         rules = self._rules
         moved = np.stack([self._price_at(at - back) for back in LOOKBACKS_S], axis=1) - log_price[:, None]
-        traded = self._bounded(shown.traded, rules.follow_trade_bands)
         told = Signals(
             log_price,
             self._bounded(shown.apart, rules.follow_apart_bands),
-            traded * _freshness(shown, rules.follow_trade_s),
+            self._bounded(shown.traded, rules.follow_trade_bands),
+            _freshness(shown, rules.follow_trade_s),
             self._bounded(moved, rules.follow_move_bands),
         )
         self._remember(told, at)
@@ -89,7 +85,8 @@ class SignalHistory:
         place = self._newest_before(at)
         if place is None or at - self._at[place] > self._rules.follow_near_s:
             return None
-        return Signals(self._log_price[place], self._apart[place], self._traded[place], self._moved[place])
+        kept = (self._log_price, self._apart, self._traded, self._fresh, self._moved)
+        return Signals(*(each[place] for each in kept))
 
     def state(self, low: Floats, high: Floats) -> None:
         """The band that was stated with the newest signals."""
@@ -119,8 +116,8 @@ class SignalHistory:
         if self._count > 1 and self._at[before] - self._at[older] < self._rules.follow_spacing_s:
             self._count -= 1  # the one before was no step from the one before it
         place = self._count % len(self._at)
-        self._at[place], self._log_price[place] = at, told.log_price
-        self._apart[place], self._traded[place], self._moved[place] = told.apart, told.traded, told.moved
+        self._at[place], self._log_price[place], self._moved[place] = at, told.log_price, told.moved
+        self._apart[place], self._traded[place], self._fresh[place] = told.apart, told.traded, told.fresh
         self._count += 1
 
 
