@@ -38,7 +38,7 @@ _NO_LEGS: Final = {"bias_bands": 0.0, "offset_max": 0.0, "trust_min": 1.0, "hidd
 CHANGES: Final[Mapping[str, Mapping[str, float]]] = {
     LIVE: {},
     "without learning from rounds": {"follow_bands": 0.0},
-    "nothing learned, weighted median": {"follow_bands": 0.0, **_NO_LEGS, **_MEDIAN_ONLY},
+    "nothing learned: weighted median": {"follow_bands": 0.0, **_NO_LEGS, **_MEDIAN_ONLY},
     _UNPREDICTED: {"follow_move_bands": 0.0},
     "without last trades": {"follow_trade_bands": 0.0},
     "without books' distances": {"follow_apart_bands": 0.0},
@@ -231,6 +231,8 @@ def main(words: Sequence[str] | None = None) -> None:
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
     named = {"all": list(CHANGES), "none": [LIVE]}.get(asked.changes) or [LIVE, *asked.changes.split(",")]
+    if unknown := set(named) - CHANGES.keys():
+        parser.error(f"no such change: {', '.join(sorted(unknown))}; there are {', '.join(CHANGES)}")
     feeds = tuple(FEED_BY_NAME) if asked.feeds == "all" else tuple(filter(None, asked.feeds.split(",")))
     runs = [
         play(int(seed), named, feeds=feeds, rounds=asked.rounds, keep=asked.keep)
