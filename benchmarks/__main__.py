@@ -44,12 +44,13 @@ BENCHMARKS = {
     "history": "24 h of 1-minute history out of 10 million ticks",
     "provider": "commit instant to broadcast, a round of 100 x 63, signing, on a local node (anvil)",
     "memory": "20 minutes of simulated market at 10x the live rate; only by name or with --long",
+    "accuracy": "two seeds of the arena beside the targets; 3 minutes; only by name or with --long",
     "anomaly": "four detectors on injected manipulation; 10 minutes; only by name or with --long",
     "manipulation": "one venue against all others, every estimate; 10 minutes; by name or with --long",
     "edge": "cold start and one cycle of the Worker in real workerd; only by name or with --long",
     "serverless": "the Lambda's zip and its cold start (packages are downloaded); by name or with --long",
 }
-LONG = frozenset({"anomaly", "manipulation", "memory", "edge", "serverless"})
+LONG = frozenset({"accuracy", "anomaly", "manipulation", "memory", "edge", "serverless"})
 ARTIFACTS = Path(__file__).parent / "artifacts"
 QUIET_LOAD = 0.25
 """Load average a core beyond which figures are not to be trusted."""

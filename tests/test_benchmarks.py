@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import provider
+from benchmarks import accuracy, provider
 
 KEYS = {"name", "figure", "unit", "baseline", "baseline_name", "ratio", "target"}
 
@@ -26,6 +26,19 @@ def test_a_benchmark_gives_rows_that_the_table_can_show(name: str) -> None:
         assert (row["baseline"] is None) == (row["ratio"] is None)
         assert command.met(row) in ({True, False} if row["target"] is not None else {None})
     assert len(command.table(rows).splitlines()) == len(rows) + 2
+
+
+def test_changed_rules_play_the_same_rounds_as_the_live_ones(tmp_path: Path) -> None:
+    changed = "without learning from rounds"
+    words = {"feeds": ("XRP",), "rounds": 4, "keep": tmp_path}
+    played = accuracy.play(3, [accuracy.LIVE, accuracy.LIVE, changed], **words)
+    live, again, unlearned = played.rewards
+    assert (live == again).all()
+    assert (live != unlearned).any()
+    rows = accuracy.change_table([accuracy.play(3, [accuracy.LIVE, accuracy.LIVE, changed], **words)])
+    assert len(rows) == 2 + 3
+    assert changed in rows[-1]
+    assert len(accuracy.seed_table([played])) == 2 + 1
 
 
 def test_a_rounds_plain_transcription_gives_the_same_root() -> None:

@@ -1,12 +1,15 @@
-"""How wide the band must be to hold what it says: a factor that is moved until nine in ten are inside.
+"""How wide the band must be to hold what it says: what errors have been, and a factor that is moved until
+nine in ten are inside.
 
-Knows whether things fell into bands that were stated before. Does not know why: whatever the width rests
-on, its factor rises a little with each miss and falls a ninth of that with each hit, which comes to rest
-where the misses are one in ten (adaptive conformal inference; Gibbs and Candes 2021). One part of the
-factor is common to all feeds and learns fast, the rest is the feed's own.
+Knows the mean error of each feed in finished rounds, and whether medians fell into bands that were stated
+before. Does not know why. The first sets the width, from the first rounds on and by regime: nine in ten of
+normal errors are within `_NINE_IN_TEN` of their mean size. The factor mends what is not normal about them:
+it rises a little with each miss and falls a ninth of that with each hit, which comes to rest where the misses
+are one in ten (adaptive conformal inference; Gibbs and Candes 2021). One part of the factor is common to all
+feeds, the rest is the feed's own.
 
-What should be inside is the median of a round, once rounds are learned from. As long as there are none, it
-is each venue's own price under the band of all the others.
+As long as there are no rounds, the width is that which the legs show, and what should be inside is each
+venue's own price under the band of all the others.
 """
 
 from __future__ import annotations
@@ -21,41 +24,40 @@ from core.aggregation.markets import Markets
 from core.aggregation.rules import Rules
 
 COVERAGE: Final = 0.9
+_NINE_IN_TEN: Final = 2.06
 _OWN_SHARE_MAX: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class BandMemory:
-    """The log factor: `common`, and `own` [F]. `at`: the last lesson by legs; `round_at`: by a round.
-    `rounds` [F] counts the latter."""
+    """The log factor: `common`, and `own` [F]. `at`: the last lesson by legs; `round_at`: by a round."""
 
     common: float
     own: Floats
     at: float
     round_at: float
-    rounds: Floats
 
     @classmethod
     def blank(cls, markets: Markets) -> BandMemory:
-        feeds = markets.shape[0]
-        return cls(0.0, np.zeros(feeds), -np.inf, -np.inf, np.zeros(feeds))
+        return cls(0.0, np.zeros(markets.shape[0]), -np.inf, -np.inf)
 
 
 def factor(memory: BandMemory, rules: Rules) -> Floats:
-    """By how much the stated half widths are stretched, [F]."""
+    """How much wider than errors and legs say the band is, [F]."""
     bound = np.log(rules.stretch_max)
     return np.asarray(np.exp(np.clip(memory.common + memory.own, -bound, bound)))
 
 
+def width(memory: BandMemory, half_width: Floats, error: Floats, rounds: Floats, rules: Rules) -> Floats:
+    """The half width [F] to state: `half_width` is what the legs show, `error` the mean one in `rounds`."""
+    told = rounds / (rounds + rules.stretch_prior_rounds)
+    return factor(memory, rules) * (half_width + told * (_NINE_IN_TEN * error - half_width))
+
+
 def learn_from_round(memory: BandMemory, outside: Floats, at: float, rules: Rules) -> BandMemory:
     """After a round: `outside` [F] is 1 where the median was outside the band, 0 inside, NaN unknown."""
-    known = ~np.isnan(outside)
-    pace = np.maximum(rules.stretch_step, 1 / np.sqrt(memory.rounds + 1) / 2)
-    return replace(
-        _stepped(memory, outside, pace, rules),
-        round_at=max(at, memory.round_at),
-        rounds=memory.rounds + known,
-    )
+    learned = _stepped(memory, outside, rules.stretch_step, rules.stretch_common_step, rules)
+    return replace(learned, round_at=max(at, memory.round_at))
 
 
 def learn_from_legs(
@@ -71,15 +73,18 @@ def learn_from_legs(
     missed = (counted & (alone > half_width[:, None])).sum(axis=1)
     many = counted.sum(axis=1)
     outside = np.where(many > 1, missed / np.maximum(many, 1), np.nan)
-    pace = np.full(len(many), rules.stretch_step * passed_s / rules.lesson_s_max)
-    return replace(_stepped(memory, outside, pace, rules), at=at)
+    pace = rules.stretch_step * passed_s / rules.lesson_s_max
+    return replace(_stepped(memory, outside, pace, pace, rules), at=at)
 
 
-def _stepped(memory: BandMemory, outside: Floats, pace: Floats, rules: Rules) -> BandMemory:
+def _stepped(memory: BandMemory, outside: Floats, own: float, common: float, rules: Rules) -> BandMemory:
     known = ~np.isnan(outside)
     if not known.any():
         return memory
-    step = np.where(known, outside - (1 - COVERAGE), 0.0) * pace
+    missed = np.where(known, outside - (1 - COVERAGE), 0.0)
     bound = np.log(rules.stretch_max)
-    common = float(np.clip(memory.common + step[known].mean(), -bound, bound))
-    return replace(memory, common=common, own=np.clip(memory.own + step, -bound, bound))
+    return replace(
+        memory,
+        common=float(np.clip(memory.common + common * missed[known].mean(), -bound, bound)),
+        own=np.clip(memory.own + own * missed, -bound, bound),
+    )

@@ -42,8 +42,9 @@ class Aggregator:
         """The estimates at `at`. Volumes are those traded since the last call. At most once per instant."""
         window, markets = self._window, self._window.markets
         known = self._learned.corrections(at)
-        new = estimate_all(markets, self._graph, window.observed(at), at, window.rules, known=known)
-        new = self._learned.improved(new, at)
+        seen = window.observed(at)
+        new = estimate_all(markets, self._graph, seen, at, window.rules, known=known)
+        new = self._learned.improved(new, seen, at)
         traded = window.take_traded()
         used = new.weight > 0
         live = ~np.isnan(new.price)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.aggregation.calibration import BandMemory, factor, learn_from_legs, learn_from_round
+from core.aggregation.calibration import BandMemory, learn_from_legs, learn_from_round, width
 from core.aggregation.estimates import Floats, LegReason
-from core.aggregation.follow import FollowMemory, SignalHistory, learn_round, predicted
+from core.aggregation.follow import FollowMemory, learn_round, predicted
 from core.aggregation.kernel import Pass
 from core.aggregation.legs import Corrections, LegMemory, Lesson, corrections, learn_legs
-from core.aggregation.markets import Markets
+from core.aggregation.markets import Markets, Observations
 from core.aggregation.rules import Rules
+from core.aggregation.signals import Shown, SignalHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Learned:
             self._known_at, self._known = at, corrections(self._markets, self.memory.legs, self._rules)
         return self._known
 
-    def improved(self, new: Pass, at: float) -> Pass:
+    def improved(self, new: Pass, seen: Observations, at: float) -> Pass:
         """The pass with what the others will say in its price, and with a band of the stated width.
 
         Teaches the memories what the pass showed. A feed that rests on pools alone is left as it is.
@@ -56,20 +57,23 @@ class Learned:
         markets, rules, memory = self._markets, self._rules, self.memory
         with np.errstate(divide="ignore", invalid="ignore"):
             log_price = np.log(new.price)
-            own = np.where(new.weight > 0, np.log(new.shown), np.nan) - log_price[:, None]
+            shown = self._shown(new, seen, log_price, at)
             lesson = self._lesson(new, log_price)
-        signals = self._history.signals(markets, log_price, own, at)
-        shift = predicted(markets, memory.follow, signals, at, rules)
-        stretch = factor(memory.band, rules)
+        signals = self._history.signals(log_price, shown, at)
+        shift, error = predicted(markets, memory.follow, signals, at, rules)
+        below, above = 1 - new.band_low / new.price, new.band_high / new.price - 1
+        shown_width = (below + above) / 2
         exchange = ((new.weight > 0) & ~markets.dex).any(axis=1)
-        shift, stretch = np.where(exchange, shift, 0.0), np.where(exchange, stretch, 1.0)
-        price = new.price * np.exp(shift)
-        below = (1 - new.band_low / new.price) * stretch
-        above = (new.band_high / new.price - 1) * stretch
+        stated = width(memory.band, shown_width, error, memory.follow.rounds, rules)
+        stretch = np.where(exchange, stated / shown_width, 1.0)
+        price = new.price * np.exp(np.where(exchange, shift, 0.0))
+        below, above = below * stretch, above * stretch
         self.memory = replace(
             memory,
             legs=learn_legs(markets, memory.legs, lesson, at, rules),
-            band=learn_from_legs(memory.band, own, new.weight, (below + above) / 2, at=at, rules=rules),
+            band=learn_from_legs(
+                memory.band, shown.apart, new.weight, (below + above) / 2, at=at, rules=rules
+            ),
         )
         self._history.state(price * (1 - below), price * (1 + above))
         return replace(
@@ -94,6 +98,13 @@ class Learned:
         if follow is not self.memory.follow:
             band = learn_from_round(self.memory.band, outside, at, self._rules)
             self.memory = replace(self.memory, follow=follow, band=band)
+
+    def _shown(self, new: Pass, seen: Observations, log_price: Floats, at: float) -> Shown:
+        """How far the used legs are from the price, and their last trades."""
+        used = new.weight > 0
+        apart = np.where(used, np.log(new.shown), np.nan) - log_price[:, None]
+        traded = np.log(seen.last * new.rates.take(self._known.quote)) - log_price[:, None]
+        return Shown(apart, np.where(used, traded, np.nan), np.maximum(at - seen.last_since, 0.0))
 
     def _lesson(self, new: Pass, log_price: Floats) -> Lesson:
         """What the legs of a pass teach: the fresh ones, whether used or left out as outliers."""

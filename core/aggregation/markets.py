@@ -124,10 +124,11 @@ class Observations:
     [F, K], padded: price (in the quote currency, NaN for none), half_spread (a ratio of the price, 0 where
     there is no book), volume_24h (base units, NaN for unknown), received_at and told_at (-inf for never;
     told_at is the venue's own time, or the receipt where it tells none), held_since (since when the price
-    stands, for TWAP). [V]: heard_at (-inf for never) and lag_s (by how much the newest time on a venue's rows
-    was behind our receipt; NaN for a venue without a clock). sums [4, F, K], over the window that begins at
-    `since`: traded volume (base), notional (quote currency), integral of the price (price x seconds) and the
-    seconds under it, in the order VOLUME, NOTIONAL, INTEGRAL, SECONDS.
+    stands, for TWAP), last (the newest trade's price, NaN for none) and last_since (since when that stands).
+    [V]: heard_at (-inf for never) and lag_s (by how much the newest time on a venue's rows was behind our
+    receipt; NaN for a venue without a clock). sums [4, F, K], over the window that begins at `since`: traded
+    volume (base), notional (quote currency), integral of the price (price x seconds) and the seconds under
+    it, in the order VOLUME, NOTIONAL, INTEGRAL, SECONDS.
     """
 
     price: Floats
@@ -136,6 +137,8 @@ class Observations:
     received_at: Floats
     told_at: Floats
     held_since: Floats
+    last: Floats
+    last_since: Floats
     heard_at: Floats
     lag_s: Floats
     sums: Floats

@@ -74,25 +74,35 @@ class Rules:
     hidden_square_max: float = 0.05**2
 
     # what the others will say: `core.aggregation.follow`
-    follow_bands: float = 1.0
+    follow_bands: float = 2.0
     follow_max: float = 0.002
-    follow_signal_bands: float = 3.0
-    follow_teach_bands: float = 1.0
+    follow_venue_bands: float = 0.4  # from one end to the other less than a band, whatever it shows
+    follow_apart_bands: float = 3.0
+    follow_trade_bands: float = 3.0
+    follow_move_bands: float = 3.0
+    follow_usual: float = 3.0
+    follow_usual_min_bands: float = 0.05
+    follow_trade_s: float = 20.0  # by which Flare's example provider weighs a trade's age
+    follow_teach_bands: float = 2.0
     follow_odd_bands: float = 10.0
     follow_rounds: float = 1_000.0
-    follow_score_rounds: float = 100.0
+    follow_score_rounds: float = 30.0
     follow_rounds_min: float = 10.0
     follow_ridge: float = 5.0
     follow_own_ridge: float = 20.0
+    follow_noise_power: float = 1.0
+    follow_noise_floor_bands: float = 0.02
     follow_margin: float = 0.01
     follow_stale_s: float = 900.0
     follow_history: int = 256
     follow_spacing_s: float = 1.0
-    follow_apart_s: float = 10.0
+    follow_near_s: float = 10.0
 
     # how wide the band must be: `core.aggregation.calibration`
     stretch_max: float = 16.0
     stretch_step: float = 0.1
+    stretch_common_step: float = 0.3
+    stretch_prior_rounds: float = 2.0  # for how many rounds the width that the legs show counts
     stretch_round_s: float = 3_600.0
 
     # VWAP and TWAP: `core.aggregation.window`

@@ -75,7 +75,7 @@ class Window:
         self._half_spread = np.zeros(places)
         self._quote_received, self._trade_received = (np.full(places, _NEVER) for _ in range(2))
         self._received, self._told, self._held_since = (np.full(places, _NEVER) for _ in range(3))
-        self._trade_told, self._last_at = (np.full(places, _NEVER) for _ in range(2))
+        self._trade_told, self._last_at, self._last_since = (np.full(places, _NEVER) for _ in range(3))
         self._route = np.full(places, -1, np.int32)
         venues = max(len(self.markets.venues), 1)
         self._heard, self._venue_received = (np.full(venues, _NEVER) for _ in range(2))
@@ -124,6 +124,8 @@ class Window:
             received_at=self._received.reshape(shape),
             told_at=self._told.reshape(shape),
             held_since=self._held_since.reshape(shape),
+            last=self._last.reshape(shape),
+            last_since=self._last_since.reshape(shape),
             heard_at=self._heard,
             lag_s=self._venue_received - self._venue_told,
             sums=self._buckets.sums.reshape(4, *shape),
@@ -153,6 +155,8 @@ class Window:
         new = new.pick(np.lexsort((new.received, age_key, new.slot)))
         # A repeated index keeps its last value, and the newest observation of a leg comes last.
         shows_last, shows_volume = ~np.isnan(new.last), ~np.isnan(new.volume)
+        another = shows_last & (new.last != self._last[new.slot])
+        self._last_since[new.slot[another]] = new.received[another]
         self._last[new.slot[shows_last]] = new.last[shows_last]
         self._last_at[new.slot[shows_last]] = new.received[shows_last]
         self._volume_24h[new.slot[shows_volume]] = new.volume[shows_volume]
@@ -191,6 +195,7 @@ class Window:
         self._trade_received[slot] = np.maximum(new.received, self._trade_received[slot])
         later = new.told > self._last_at[slot]
         self._last[slot[later]], self._last_at[slot[later]] = new.last[later], new.told[later]
+        self._last_since[slot[later]] = new.told[later]
         outside = (new.last < self._bid[slot]) | (new.last > self._ask[slot])
         left = slot[outside & (new.told > self._quote_received[slot])]
         self._bid[left] = self._ask[left] = np.nan

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from core.forge.candle_tape import rounds_of, rounds_tape, spans
 from core.forge.entrants import ENTRANTS, UnknownEntrant
 from core.forge.match import Crowd, Played, entrants_schedule, play, play_crowd
 from core.forge.population import PROVIDERS, draw_population
+from core.forge.ports import EstimatorMaker
 from core.forge.recordings import QuoteHistory, Recording
 from core.forge.sampling import committed, venue_prices
 from core.forge.synthetic import REGIMES, simulate
@@ -127,12 +128,12 @@ class Wishes:
 
 
 def plan_simulated(wishes: Wishes) -> Plan:
-    """The plan of a simulated run; segments take turns: calm, crash, calm, depeg.
+    """The plan of a simulated run; segments take turns: calm, crash, calm, depeg, however short they are.
 
     Raises BadPlan for a feed that nobody knows, and UnknownEntrant.
     """
     feeds = _feeds(wishes, QUICK_FEEDS if wishes.quick else tuple(FEED_BY_NAME), tuple(FEED_BY_NAME))
-    length, count = _cut(wishes)
+    length, count = _cut(wishes, parts=len(_CYCLE))
     segments = tuple(Segment(index, _CYCLE[index % len(_CYCLE)], length) for index in range(count))
     return Plan(SIMULATED, wishes.seed, feeds, segments, _entrants(wishes))
 
@@ -184,15 +185,23 @@ def _entrants(wishes: Wishes) -> tuple[str, ...]:
     return wishes.entrants or tuple(ENTRANTS)
 
 
-def _cut(wishes: Wishes) -> tuple[int, int]:
-    """How long a segment is, and how many there are."""
+def _cut(wishes: Wishes, parts: int = 1) -> tuple[int, int]:
+    """How long a segment is, and how many there are: at least `parts`, if there are rounds enough."""
     total = wishes.rounds or (QUICK_ROUNDS if wishes.quick else ROUNDS)
-    length = min(QUICK_SEGMENT_ROUNDS if wishes.quick else SEGMENT_ROUNDS, total)
+    length = min(QUICK_SEGMENT_ROUNDS if wishes.quick else SEGMENT_ROUNDS, -(-total // parts))
     return length, -(-total // length)
 
 
-def play_segment(plan: Plan, segment: Segment, recording: Recording | QuoteHistory | None = None) -> Result:
-    """Play one segment of a plan on a simulated market, or on the recording that the plan was made for."""
+def play_segment(
+    plan: Plan,
+    segment: Segment,
+    recording: Recording | QuoteHistory | None = None,
+    makers: Mapping[str, EstimatorMaker] = ENTRANTS,
+) -> Result:
+    """Play one segment of a plan on a simulated market, or on the recording that the plan was made for.
+
+    The plan's entrants are made by `makers`.
+    """
     rounds = segment.rounds + plan.warm_up
     if recording is None:
         table = with_coins(plan.feeds)
@@ -202,7 +211,7 @@ def play_segment(plan: Plan, segment: Segment, recording: Recording | QuoteHisto
         tape = history_tape(recording, segment.first_round, rounds)
     else:
         tape = rounds_tape(recording, segment.first_round, rounds)
-    return play_tape(plan, tape)
+    return play_tape(plan, tape, makers)
 
 
 def with_coins(feeds: Sequence[str]) -> tuple[Feed, ...]:
@@ -210,14 +219,14 @@ def with_coins(feeds: Sequence[str]) -> tuple[Feed, ...]:
     return tuple(FEED_BY_NAME[name] for name in dict.fromkeys([*feeds, *_CONTEXT]))
 
 
-def play_tape(plan: Plan, tape: Tape) -> Result:
+def play_tape(plan: Plan, tape: Tape, makers: Mapping[str, EstimatorMaker] = ENTRANTS) -> Result:
     """Play a tape that has the plan's feeds."""
     providers = draw_population(plan.seed, plan.providers)
-    makers = [ENTRANTS[name] for name in plan.entrants]
+    entrants = [makers[name] for name in plan.entrants]
     schedule = entrants_schedule(tape, plan.seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         values = committed(tape, providers, plan.seed)
-        played = play(tape, providers, values, makers, schedule=schedule, warm_up=plan.warm_up)
+        played = play(tape, providers, values, entrants, schedule=schedule, warm_up=plan.warm_up)
         crowd = play_crowd(tape, providers, values, plan.warm_up)
     names = [feed.name for feed in tape.feeds]
     return _result(tape, played, crowd, plan.warm_up, [names.index(name) for name in plan.feeds])

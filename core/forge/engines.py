@@ -26,6 +26,14 @@ class EngineMissing(ChronoError):
         super().__init__(f"the engine {name} needs the package {package}: pip install {package}")
 
 
+class ClusterSilent(ChronoError):
+    """Nobody answers at a cluster's address."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(f"no Dask scheduler answers at {address}")
+
+
 class Engine(Protocol):
     """Plays segments in any order."""
 
@@ -66,7 +74,7 @@ class DaskEngine:
     """
 
     def __init__(self, address: str) -> None:
-        """Raises EngineMissing without dask; a silent address is found out when playing begins."""
+        """Raises EngineMissing without dask; playing raises ClusterSilent, half a minute after it began."""
         try:
             self._dask: Any = importlib.import_module("distributed")
         except ImportError:
@@ -74,7 +82,11 @@ class DaskEngine:
         self._address = address
 
     def play(self, work: Work, plan: Plan, segments: Sequence[Segment]) -> Iterator[tuple[int, bytes]]:
-        with self._dask.Client(self._address) as client:
+        try:
+            client = self._dask.Client(self._address)
+        except OSError:
+            raise ClusterSilent(self._address) from None
+        with client:
             futures = {client.submit(work, plan, segment, pure=False): segment.index for segment in segments}
             for future in self._dask.as_completed(list(futures)):
                 yield futures[future], future.result()

@@ -18,6 +18,7 @@ from chrono.feeds import Feed
 from core.aggregation.estimate import Aggregator
 from core.aggregation.estimates import FeedState, Floats
 from core.aggregation.markets import Markets
+from core.aggregation.rules import RULES, Rules
 from core.aggregation.window import Window
 from core.columns import TickColumns
 from core.forge.methods import METHODS, NEEDS_PAST, PAST, PAST_STEP_S, Sample, middle
@@ -39,12 +40,15 @@ class UnknownEntrant(ChronoError):
 
 
 class LiveAggregation:
-    """The live path: `core.aggregation`'s Window and Aggregator, driven as the core drives them."""
+    """The live path: `core.aggregation`'s Window and Aggregator, driven as the core drives them.
+
+    Other `rules` than the live ones show what each is worth.
+    """
 
     name = "chrono"
 
-    def __init__(self, feeds: Sequence[Feed]) -> None:
-        self._window = Window(feeds)
+    def __init__(self, feeds: Sequence[Feed], rules: Rules = RULES) -> None:
+        self._window = Window(feeds, rules)
         self._aggregator = Aggregator(self._window)
         self._passed_at = -np.inf
 

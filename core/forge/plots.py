@@ -15,6 +15,8 @@ from core.forge.arena import Plan, Result
 
 _SHOWN: Final = 6
 _BINS: Final = 8
+_NARROW: Final = 20
+"""More feeds than these need twice the width."""
 _DPI: Final = 110
 
 
@@ -32,7 +34,8 @@ def draw_plots(folder: Path, plan: Plan, results: Sequence[Result]) -> list[Path
         ("reward-by-feed", _by_feed),
         ("venues", _by_venue),
     ):
-        figure = Figure(figsize=(8, 5), layout="constrained")
+        wide = name == "reward-by-feed" and len(plan.feeds) > _NARROW
+        figure = Figure(figsize=(16, 5) if wide else (8, 5), layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.add_subplot(), plan, results, chosen)
         path = folder / f"{name}.png"
@@ -50,23 +53,30 @@ def _best(plan: Plan, results: Sequence[Result]) -> list[int]:
 
 
 def _calibration(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
-    """How often the median lies within a multiple of the stated band."""
+    """How often the median lies within a multiple of the stated band, in all and by regime."""
+    regime = np.array([name for result in results for name in result.regime])
     distance = np.concatenate([result.distance_ppm for result in results], axis=1)
     width = np.concatenate([result.width_ppm for result in results], axis=1) / 2
-    factors = np.linspace(0, 3, 61)
-    drawn = False
+    kinds = sorted(set(regime.tolist()))
     for place in chosen:
         ratio = np.abs(distance[place]) / width[place]
-        ratio = ratio[np.isfinite(ratio)]
-        if ratio.size:
-            axes.plot(factors, [np.mean(ratio <= factor) for factor in factors], label=plan.entrants[place])
-            drawn = True
+        _draw_shares(axes, ratio, plan.entrants[place], linewidth=2.0)
+        for kind in kinds if len(kinds) > 1 else ():
+            _draw_shares(axes, ratio[regime == kind], f"{plan.entrants[place]}, {kind}", linewidth=0.9)
     axes.axvline(1.0, color="grey", linewidth=0.8)
     axes.axhline(0.9, color="grey", linewidth=0.8, linestyle="--")
     axes.set(xlabel="multiple of the stated half width", ylabel="share of medians within", ylim=(0, 1))
     axes.set_title("Calibration: a stated 90 % band crosses the dashed line at 1")
-    if drawn:
-        axes.legend()
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right")
+
+
+def _draw_shares(axes: Any, ratio: Any, label: str, linewidth: float) -> None:
+    known = ratio[np.isfinite(ratio)]
+    if known.size:
+        factors = np.linspace(0, 3, 61)
+        shares = [np.mean(known <= factor) for factor in factors]
+        axes.plot(factors, shares, label=label, linewidth=linewidth)
 
 
 def _by_volatility(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:
@@ -92,11 +102,12 @@ def _by_feed(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[
     feeds = np.arange(len(plan.feeds))
     width = 0.8 / len(chosen)
     for rank, place in enumerate(chosen):
-        axes.bar(feeds + rank * width, reward[place], width, label=plan.entrants[place])
+        axes.bar(feeds + rank * width, reward[place], width, align="edge", label=plan.entrants[place])
     axes.axhline(1.0, color="grey", linewidth=0.8)
     axes.set_xticks(feeds + 0.4, [name.partition("/")[0] for name in plan.feeds], rotation=90)
     axes.set(ylabel="reward for each unit of weight", title="What each feed pays")
-    axes.legend(fontsize="small")
+    axes.set(xlim=(-0.2, len(feeds)), ylim=(0, 1.2 * np.nanmax(reward[list(chosen)])))
+    axes.legend(fontsize="small", loc="upper center", ncols=len(chosen))
 
 
 def _by_venue(axes: Any, plan: Plan, results: Sequence[Result], chosen: Sequence[int]) -> None:

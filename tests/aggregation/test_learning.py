@@ -95,6 +95,56 @@ def test_the_others_constant_distance_is_learned_and_forgotten_when_rounds_stop(
     assert _show(bench, at).price[0] == pytest.approx(20_000, rel=1e-6)
 
 
+def _apart(rng: np.random.Generator) -> dict[str, float]:
+    """How far each venue is from the others for a round."""
+    return dict(zip(_VENUES, rng.normal(0, 1e-4, len(_VENUES)).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("lie", [-0.9, -3e-3, -1e-3, 1e-3, 3e-3, 5.0])
+def test_a_venue_that_the_others_follow_takes_the_price_no_further_than_a_secondary_band(lie: float) -> None:
+    """The others show what Kraken shows, until it is believed; then it lies, and nobody can know yet."""
+    honest, forged, rng = _market(), _market(), np.random.default_rng(7)
+    for voting_round in range(100):
+        at, here = NOW + 90 * voting_round, _apart(rng)
+        for bench in (honest, forged):
+            _show(bench, at, **here)
+            bench.aggregator.learn(np.array([20_000 * (1 + here["kraken"]), math.nan]), at)
+    here = _apart(rng)
+    wanted = _show(honest, at + 90, **here).price[0]
+    got = _show(forged, at + 90, **(here | {"kraken": lie})).price[0]
+    assert abs(wanted / (20_000 * (1 + here["kraken"])) - 1) < 0.5e-4  # it is followed
+    assert abs(got / wanted - 1) <= _BAND
+
+
+def test_others_that_read_last_trades_are_followed_to_them() -> None:
+    """Books stand still while trades wander: the median of readers of trades is not in any book."""
+    bench, rng = _market(), np.random.default_rng(11)
+    errors = []
+    for voting_round in range(120):
+        at = NOW + 90 * voting_round
+        off = rng.normal(0, 3e-4, len(_VENUES))
+        for venue, each in zip(_VENUES, off, strict=True):
+            bench.quote(f"{venue}:BTC/USD", 20_000.0, at=at, last=20_000 * (1 + each))
+        for venue in ("coinbase", "kraken", "binance"):
+            bench.quote(f"{venue}:USDT/USD", 1.0, at=at)
+        median = 20_000 * (1 + off.mean())
+        errors.append(abs(bench.estimate(at).price[0] / median - 1))
+        bench.aggregator.learn(np.array([median, math.nan]), at)
+    assert np.mean(errors[80:]) < 0.3 * np.mean(errors[:10])
+
+
+def test_the_band_is_as_wide_as_errors_are_and_wider_at_once_when_rounds_stop() -> None:
+    bench, rng = _market(), np.random.default_rng(13)
+    for voting_round in range(240):
+        at = NOW + 90 * voting_round
+        got = _show(bench, at)
+        others = 20_000 * (1 + 3e-4 + rng.normal(0, 2e-5))
+        bench.aggregator.learn(np.array([others, math.nan]), at)
+    assert 2e-5 < (got.band_high[0] / got.band_low[0] - 1) / 2 < 8e-5
+    later = _show(bench, at + RULES.follow_stale_s + 1)
+    assert later.band_low[0] < 20_000 * (1 + 3e-4) < later.band_high[0]
+
+
 @pytest.mark.parametrize("odd", [math.nan, math.inf, 0.0, -1.0, 25_000.0])
 def test_after_an_odd_median_the_price_is_the_legs_own_at_once(odd: float) -> None:
     bench = _market()

@@ -118,6 +118,16 @@ def test_a_missing_engine_is_one_clear_sentence() -> None:
         pytest.skip("dask is installed here")
 
 
+def test_a_dask_cluster_plays_the_same_bytes() -> None:
+    why = "Dask is optional: pip install dask distributed"
+    distributed = pytest.importorskip("distributed", reason=why)
+    plan = small_plan()
+    one = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(protocol="tcp://", **one) as cluster:
+        done = dict(DaskEngine(cluster.scheduler_address).play(play_here, plan, plan.segments))
+    assert done == {index: result.to_bytes() for index, result in enumerate(played(plan))}
+
+
 def test_a_plan_names_what_it_does_not_know() -> None:
     with pytest.raises(BadPlan, match="NOPE/USD"):
         plan_simulated(Wishes(feeds=("NOPE",)))
