@@ -13,7 +13,7 @@ from tests.aggregation.markets import NOW
 from tests.aggregation.plain.calibration import PlainBands
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.lists(st.tuples(STEPS_S, st.sampled_from(["legs", "round"])), min_size=1, max_size=30))
 def test_the_bands_factor_is_the_plain_one(seed: int, steps: list[tuple[float, str]]) -> None:
     rng, at = np.random.default_rng(seed), NOW
@@ -31,3 +31,6 @@ def test_the_bands_factor_is_the_plain_one(seed: int, steps: list[tuple[float, s
             paired = [list(zip(*rows, strict=True)) for rows in zip(apart, weight, strict=True)]
             twin.learn_from_legs(paired, width.tolist(), at)
         close(calibration.factor(memory, RULES), [twin.factor(row) for row in range(SHAPE[0])])
+        shown, error, many = rng.random((3, SHAPE[0])) * [[1e-3], [1e-3], [300]]
+        wanted = [twin.width(row, shown[row], error[row], int(many[row])) for row in range(SHAPE[0])]
+        close(calibration.width(memory, shown, error, many.astype(int), RULES), wanted)

@@ -53,7 +53,7 @@ def _plain(lesson: Lesson) -> PlainLegLesson:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SEEDS, st.lists(STEPS_S, min_size=1, max_size=25))
 def test_what_is_learned_of_legs_is_what_the_plain_twin_learns(seed: int, steps: list[float]) -> None:
     rng, at = np.random.default_rng(seed), NOW

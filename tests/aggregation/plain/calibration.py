@@ -17,21 +17,25 @@ class PlainBands:
     rules: Rules
     common: float = 0.0
     own: list[float] = field(default_factory=list)
-    rounds: list[int] = field(default_factory=list)
     at: float = -math.inf
     round_at: float = -math.inf
 
     def __post_init__(self) -> None:
-        self.own, self.rounds = [0.0] * self.feeds, [0] * self.feeds
+        self.own = [0.0] * self.feeds
 
     def factor(self, feed: int) -> float:
         return math.exp(self._bounded(self.common + self.own[feed]))
 
+    def width(self, feed: int, half_width: float, error: float, rounds: int) -> float:
+        """The factor times what the legs show, or more and more what errors have been."""
+        prior = self.rules.stretch_prior_rounds
+        return self.factor(feed) * (prior * half_width + rounds * 2.06 * error) / (prior + rounds)
+
     def learn_from_round(self, outside: list[bool | None], at: float) -> None:
         """Each known feed's part rises with a miss and falls with a hit, and the common one by the mean."""
-        pace = [max(self.rules.stretch_step, 0.5 / math.sqrt(count + 1)) for count in self.rounds]
-        self._step([None if o is None else float(o) for o in outside], pace)
-        self.rounds = [n + (o is not None) for n, o in zip(self.rounds, outside, strict=True)]
+        rules = self.rules
+        missed = [None if o is None else float(o) for o in outside]
+        self._step(missed, rules.stretch_step, rules.stretch_common_step)
         self.round_at = max(self.round_at, at)
 
     def learn_from_legs(
@@ -46,16 +50,16 @@ class PlainBands:
             counted = [(apart, weight) for apart, weight in mine if 0 < weight < 1]
             missed = [abs(apart) / (1 - min(weight, 0.75)) > width for apart, weight in counted]
             outside.append(sum(missed) / len(missed) if len(missed) > 1 else None)
-        self._step(outside, [self.rules.stretch_step * passed_s / self.rules.lesson_s_max] * self.feeds)
+        pace = self.rules.stretch_step * passed_s / self.rules.lesson_s_max
+        self._step(outside, pace, pace)
         self.at = at
 
-    def _step(self, outside: list[float | None], pace: list[float]) -> None:
-        known = [feed for feed in range(self.feeds) if outside[feed] is not None]
-        steps = {feed: (outside[feed] - (1 - COVERAGE)) * pace[feed] for feed in known}
-        if known:
-            self.common = self._bounded(self.common + sum(steps.values()) / len(known))
-        for feed, step in steps.items():
-            self.own[feed] = self._bounded(self.own[feed] + step)
+    def _step(self, outside: list[float | None], own: float, common: float) -> None:
+        missed = {feed: o - (1 - COVERAGE) for feed, o in enumerate(outside) if o is not None}
+        if missed:
+            self.common = self._bounded(self.common + common * sum(missed.values()) / len(missed))
+        for feed, each in missed.items():
+            self.own[feed] = self._bounded(self.own[feed] + own * each)
 
     def _bounded(self, value: float) -> float:
         bound = math.log(self.rules.stretch_max)

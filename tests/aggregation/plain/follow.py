@@ -16,11 +16,17 @@ NOTHING, WEIGHTS, LATENESS, BOTH = range(4)
 
 @dataclass
 class PlainSignals:
-    """By feed: the log price (None for none), by leg how far it is apart, by lookback how far it moved."""
+    """By feed: the log price (None for none), by leg how far it and its last trade are apart, by lookback how
+    far it moved."""
 
     log_price: list[float | None]
     apart: list[list[float]]
+    traded: list[list[float]]
     moved: list[list[float]]
+
+    def of(self, feed: int) -> list[float]:
+        """What a feed's own factors stand for, but the constant."""
+        return [*self.apart[feed], *self.traded[feed], *self.moved[feed]]
 
 
 @dataclass
@@ -51,33 +57,45 @@ class PlainFollow:
         self.feeds, self.rules = feeds, rules
         self.cells = sorted({(leg.venue, leg.quote) for feed in feeds for leg in feed.legs})
         self._common, self._own = _Taught(), [_Taught() for _ in feeds]
-        self.common = [0.0] * (len(self.cells) + len(LOOKBACKS_S))
-        self.own = [[0.0] * (len(feed.legs) + 1) for feed in feeds]
+        self.common = [0.0] * (2 * len(self.cells) + len(LOOKBACKS_S))
+        self.own = [[0.0] * (2 * len(feed.legs) + len(LOOKBACKS_S) + 1) for feed in feeds]
         self.loss = [[0.0] * 4 for _ in feeds]
         self.rounds, self.odd = [0] * len(feeds), [False] * len(feeds)
         self.learned_at = -math.inf
 
     def choices(self, signals: PlainSignals, feed: int) -> list[float]:
         """What each choice would add, in secondary bands, within the bounds."""
-        here = self.feeds[feed]
-        by_weights = self.own[feed][-1]
+        here, own, cells = self.feeds[feed], self.own[feed], len(self.cells)
+        by_venue = dict.fromkeys([leg.venue for leg in here.legs], 0.0)
         for k, leg in enumerate(here.legs):
-            factor = self.common[self.cells.index((leg.venue, leg.quote))] + self.own[feed][k]
-            by_weights += factor * signals.apart[feed][k]
-        late = sum(c * m for c, m in zip(self.common[len(self.cells) :], signals.moved[feed], strict=True))
+            cell = self.cells.index((leg.venue, leg.quote))
+            book = (self.common[cell] + own[k]) * signals.apart[feed][k]
+            trade = (self.common[cells + cell] + own[len(here.legs) + k]) * signals.traded[feed][k]
+            by_venue[leg.venue] += book + trade
+        most = self.rules.follow_venue_bands
+        by_weights = own[-1] + sum(min(max(each, -most), most) for each in by_venue.values())
+        by_move = zip(
+            self.common[2 * cells :], own[2 * len(here.legs) : -1], signals.moved[feed], strict=True
+        )
+        late = sum((common + mine) * moved for common, mine, moved in by_move)
         bound = min(self.rules.follow_bands, self.rules.follow_max / _band(here))
         return [min(max(each, -bound), bound) for each in (0.0, by_weights, late, by_weights + late)]
 
-    def predicted(self, signals: PlainSignals, feed: int, at: float) -> float:
-        """What is added to the log price."""
+    def predicted(self, signals: PlainSignals, feed: int, at: float) -> tuple[float, float]:
+        """What is added to the log price, and the mean error that this has left."""
+        choice, band = self._choice(feed, at), _band(self.feeds[feed])
+        error = max(self.loss[feed][choice], self.rules.follow_noise_floor_bands)
+        return self.choices(signals, feed)[choice] * band, error * band
+
+    def _choice(self, feed: int, at: float) -> int:
         rules, loss = self.rules, self.loss[feed]
         if self.odd[feed] or self.rounds[feed] < rules.follow_rounds_min:
-            return 0.0
+            return NOTHING
         if not 0 <= at - self.learned_at <= rules.follow_stale_s:
-            return 0.0
+            return NOTHING
         margin = rules.follow_margin * loss[NOTHING]
         asked = [loss[NOTHING], *(each + margin for each in loss[1:])]
-        return self.choices(signals, feed)[asked.index(min(asked))] * _band(self.feeds[feed])
+        return asked.index(min(asked))
 
     def learn(self, then: PlainSignals, medians: list[float | None], commit_at: float) -> None:
         """A finished round; one that is not newer than the last teaches nothing."""
@@ -110,18 +128,25 @@ class PlainFollow:
         for choice, wanted in enumerate(self.choices(then, feed)):
             self.loss[feed][choice] += share * (abs(target - wanted) - self.loss[feed][choice])
 
+    def _weight(self, feed: int) -> float:
+        """A feed counts less, the further its medians have been from what was foretold."""
+        noise = max(min(self.loss[feed]), self.rules.follow_noise_floor_bands)
+        return 1 / noise**self.rules.follow_noise_power
+
     def _row(self, then: PlainSignals, feed: int) -> list[float]:
-        """What the common factors stand for: the feed's legs by cell, and its moves."""
-        by_cell = [0.0] * len(self.cells)
+        """What the common factors stand for: the feed's books and trades by cell, and its moves."""
+        books, trades = [0.0] * len(self.cells), [0.0] * len(self.cells)
         for k, leg in enumerate(self.feeds[feed].legs):
-            by_cell[self.cells.index((leg.venue, leg.quote))] += then.apart[feed][k]
-        return [*by_cell, *then.moved[feed]]
+            cell = self.cells.index((leg.venue, leg.quote))
+            books[cell] += then.apart[feed][k]
+            trades[cell] += then.traded[feed][k]
+        return [*books, *trades, *then.moved[feed]]
 
     def _learn_common(self, then: PlainSignals, targets: list[float | None]) -> None:
         self._common.forget(1 - 1 / self.rules.follow_rounds)
         for feed, target in enumerate(targets):
             if target is not None:
-                self._common.rows.append((1.0, self._row(then, feed), target))
+                self._common.rows.append((self._weight(feed), self._row(then, feed), target))
         self.common = self._common.solved(len(self.common), self.rules.follow_ridge)
 
     def _learn_own(self, then: PlainSignals, feed: int, target: float) -> None:
@@ -129,7 +154,7 @@ class PlainFollow:
         explained = sum(c * s for c, s in zip(self.common, self._row(then, feed), strict=True))
         taught = self._own[feed]
         taught.forget(1 - 1 / self.rules.follow_rounds)
-        taught.rows.append((1.0, [*then.apart[feed], 1.0], target - explained))
+        taught.rows.append((self._weight(feed), [*then.of(feed), 1.0], target - explained))
         self.own[feed] = taught.solved(len(self.own[feed]), self.rules.follow_own_ridge)
 
 
@@ -141,18 +166,30 @@ class PlainHistory:
         self.kept: list[tuple[float, PlainSignals]] = []
 
     def signals(
-        self, feeds: Sequence[Feed], log_price: list[float | None], apart: list[list[float]], at: float
+        self,
+        feeds: Sequence[Feed],
+        log_price: list[float | None],
+        apart: list[list[float | None]],
+        traded: list[list[tuple[float | None, float]]],
+        at: float,
     ) -> PlainSignals:
-        """What a pass shows, remembered: one too soon after the one before takes its place the next time."""
-        bound, moved = self.rules.follow_signal_bands, []
+        """What a pass shows, remembered: one too soon after the one before takes its place the next time.
+
+        `traded` are distances and ages of last trades.
+        """
+        rules, moved, trades = self.rules, [], []
         for feed, price in enumerate(log_price):
             before = [self._price(feed, at - back) for back in LOOKBACKS_S]
-            moves = [0.0 if b is None or price is None else (b - price) / _band(feeds[feed]) for b in before]
-            moved.append([min(max(move, -bound), bound) for move in moves])
-        cut = [
-            [min(max(a / _band(feeds[feed]), -bound), bound) for a in legs] for feed, legs in enumerate(apart)
-        ]
-        told = PlainSignals(log_price, cut, moved)
+            moves = [None if b is None or price is None else b - price for b in before]
+            moved.append(_cut(moves, feeds[feed], rules.follow_move_bands))
+            cut = _cut([apart_ for apart_, _ in traded[feed]], feeds[feed], rules.follow_trade_bands)
+            fresh = [
+                0.0 if apart_ is None else math.exp(-age_s / rules.follow_trade_s) + 1e-3
+                for apart_, age_s in traded[feed]
+            ]
+            trades.append([c * f / max(sum(fresh), 1e-3) for c, f in zip(cut, fresh, strict=True)])
+        books = [_cut(legs, feeds[feed], rules.follow_apart_bands) for feed, legs in enumerate(apart)]
+        told = PlainSignals(log_price, books, trades, moved)
         if len(self.kept) > 1 and self.kept[-1][0] - self.kept[-2][0] < self.rules.follow_spacing_s:
             self.kept.pop()
         self.kept = [*self.kept, (at, told)][-self.rules.follow_history :]
@@ -160,13 +197,18 @@ class PlainHistory:
 
     def near(self, at: float) -> PlainSignals | None:
         before = [each for each in self.kept if each[0] <= at]
-        if not before or at - before[-1][0] > self.rules.follow_apart_s:
+        if not before or at - before[-1][0] > self.rules.follow_near_s:
             return None
         return before[-1][1]
 
     def _price(self, feed: int, at: float) -> float | None:
         before = [told for time, told in self.kept if time <= at]
         return before[-1].log_price[feed] if before else None
+
+
+def _cut(apart: Sequence[float | None], feed: Feed, bound: float) -> list[float]:
+    """In secondary bands, within a bound; 0 for what is not known."""
+    return [0.0 if a is None else min(max(a / _band(feed), -bound), bound) for a in apart]
 
 
 def _band(feed: Feed) -> float:
