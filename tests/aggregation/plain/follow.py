@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from chrono.feeds import Feed
 from core.aggregation.rules import Rules
@@ -16,17 +17,14 @@ NOTHING, WEIGHTS, LATENESS, BOTH = range(4)
 
 @dataclass
 class PlainSignals:
-    """By feed: the log price (None for none), by leg how far it and its last trade are apart, by lookback how
-    far it moved."""
+    """By feed: the log price (None for none), by leg how far it and its last trade are apart, and how fresh
+    that is, by lookback how far it moved."""
 
     log_price: list[float | None]
     apart: list[list[float]]
     traded: list[list[float]]
+    fresh: list[list[float]]
     moved: list[list[float]]
-
-    def of(self, feed: int) -> list[float]:
-        """What a feed's own factors stand for, but the constant."""
-        return [*self.apart[feed], *self.traded[feed], *self.moved[feed]]
 
 
 @dataclass
@@ -60,17 +58,32 @@ class PlainFollow:
         self.common = [0.0] * (2 * len(self.cells) + len(LOOKBACKS_S))
         self.own = [[0.0] * (2 * len(feed.legs) + len(LOOKBACKS_S) + 1) for feed in feeds]
         self.loss = [[0.0] * 4 for _ in feeds]
+        self.usual = [[0.0, 0.0] for _ in feeds]  # of books, of trades
         self.rounds, self.odd = [0] * len(feeds), [False] * len(feeds)
         self.learned_at = -math.inf
+
+    def heard(self, signals: PlainSignals, feed: int) -> tuple[list[float], list[float]]:
+        """What is made of a feed's books and trades: nothing of what is far beyond the usual."""
+        books = [self._said(each, feed, 0) for each in signals.apart[feed]]
+        trades = [self._said(each, feed, 1) for each in signals.traded[feed]]
+        return books, [each * fresh for each, fresh in zip(trades, signals.fresh[feed], strict=True)]
+
+    def _said(self, apart: float, feed: int, kind: int) -> float:
+        if not self.rounds[feed]:
+            return apart
+        rules = self.rules
+        reach = rules.follow_usual * max(self.usual[feed][kind], rules.follow_usual_min_bands)
+        return apart * min(max(2 - abs(apart) / reach, 0.0), 1.0)
 
     def choices(self, signals: PlainSignals, feed: int) -> list[float]:
         """What each choice would add, in secondary bands, within the bounds."""
         here, own, cells = self.feeds[feed], self.own[feed], len(self.cells)
+        books, trades = self.heard(signals, feed)
         by_venue = dict.fromkeys([leg.venue for leg in here.legs], 0.0)
         for k, leg in enumerate(here.legs):
             cell = self.cells.index((leg.venue, leg.quote))
-            book = (self.common[cell] + own[k]) * signals.apart[feed][k]
-            trade = (self.common[cells + cell] + own[len(here.legs) + k]) * signals.traded[feed][k]
+            book = (self.common[cell] + own[k]) * books[k]
+            trade = (self.common[cells + cell] + own[len(here.legs) + k]) * trades[k]
             by_venue[leg.venue] += book + trade
         most = self.rules.follow_venue_bands
         by_weights = own[-1] + sum(min(max(each, -most), most) for each in by_venue.values())
@@ -111,9 +124,18 @@ class PlainFollow:
         for feed, target in enumerate(bounded):
             if target is not None:
                 self._learn_own(then, feed, target)
+                self._get_used_to(then, feed)
             self.odd[feed] = target is None
             self.rounds[feed] += target is not None
         self.learned_at = commit_at
+
+    def _get_used_to(self, then: PlainSignals, feed: int) -> None:
+        """The middle of the distances that legs show, a little more of the newest."""
+        share = max(1 / self.rules.follow_score_rounds, 1 / (self.rounds[feed] + 1))
+        for kind, legs in enumerate((then.apart[feed], then.traded[feed])):
+            said = [abs(each) for each in legs if each]
+            if said:
+                self.usual[feed][kind] += share * (median(said) - self.usual[feed][kind])
 
     def _target(self, then: PlainSignals, median: float | None, feed: int) -> float | None:
         """How far the median was from our price, in bands; None where that is odd."""
@@ -135,11 +157,12 @@ class PlainFollow:
 
     def _row(self, then: PlainSignals, feed: int) -> list[float]:
         """What the common factors stand for: the feed's books and trades by cell, and its moves."""
+        by_book, by_trade = self.heard(then, feed)
         books, trades = [0.0] * len(self.cells), [0.0] * len(self.cells)
         for k, leg in enumerate(self.feeds[feed].legs):
             cell = self.cells.index((leg.venue, leg.quote))
-            books[cell] += then.apart[feed][k]
-            trades[cell] += then.traded[feed][k]
+            books[cell] += by_book[k]
+            trades[cell] += by_trade[k]
         return [*books, *trades, *then.moved[feed]]
 
     def _learn_common(self, then: PlainSignals, targets: list[float | None]) -> None:
@@ -152,9 +175,12 @@ class PlainFollow:
     def _learn_own(self, then: PlainSignals, feed: int, target: float) -> None:
         """From what the common factors leave."""
         explained = sum(c * s for c, s in zip(self.common, self._row(then, feed), strict=True))
+        books, trades = self.heard(then, feed)
         taught = self._own[feed]
         taught.forget(1 - 1 / self.rules.follow_rounds)
-        taught.rows.append((self._weight(feed), [*then.of(feed), 1.0], target - explained))
+        taught.rows.append(
+            (self._weight(feed), [*books, *trades, *then.moved[feed], 1.0], target - explained)
+        )
         self.own[feed] = taught.solved(len(self.own[feed]), self.rules.follow_own_ridge)
 
 
@@ -177,19 +203,19 @@ class PlainHistory:
 
         `traded` are distances and ages of last trades.
         """
-        rules, moved, trades = self.rules, [], []
+        rules, moved, trades, freshness = self.rules, [], [], []
         for feed, price in enumerate(log_price):
             before = [self._price(feed, at - back) for back in LOOKBACKS_S]
             moves = [None if b is None or price is None else b - price for b in before]
             moved.append(_cut(moves, feeds[feed], rules.follow_move_bands))
-            cut = _cut([apart_ for apart_, _ in traded[feed]], feeds[feed], rules.follow_trade_bands)
+            trades.append(_cut([a for a, _ in traded[feed]], feeds[feed], rules.follow_trade_bands))
             fresh = [
-                0.0 if apart_ is None else math.exp(-age_s / rules.follow_trade_s) + 1e-3
-                for apart_, age_s in traded[feed]
+                0.0 if a is None else math.exp(-age_s / rules.follow_trade_s) + 1e-3
+                for a, age_s in traded[feed]
             ]
-            trades.append([c * f / max(sum(fresh), 1e-3) for c, f in zip(cut, fresh, strict=True)])
+            freshness.append([each / max(sum(fresh), 1e-3) for each in fresh])
         books = [_cut(legs, feeds[feed], rules.follow_apart_bands) for feed, legs in enumerate(apart)]
-        told = PlainSignals(log_price, books, trades, moved)
+        told = PlainSignals(log_price, books, trades, freshness, moved)
         if len(self.kept) > 1 and self.kept[-1][0] - self.kept[-2][0] < self.rules.follow_spacing_s:
             self.kept.pop()
         self.kept = [*self.kept, (at, told)][-self.rules.follow_history :]
