@@ -25,7 +25,7 @@ from core.aggregation.estimates import Floats
 from core.aggregation.markets import Bools, Markets
 
 _ROUNDS: Final = 6
-_RESIDUAL_MIN: Final = 1e-4
+_NOISE: Final = 1e-4
 _RIDGE: Final = 1e-9  # keeps the solve regular for a currency without a path; its result is not used
 
 
@@ -56,24 +56,39 @@ class Graph:
         return cls(np.roll(rows, -1, axis=1), links, np.eye(currencies - 1) * _RIDGE)
 
 
-def solve_rates(graph: Graph, price: Floats, live: Bools, trust: Floats) -> Floats:
-    """Dollars per unit of each currency [N + 1], 1 for the dollar, NaN for a currency without a path.
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """[N + 1]: dollars per unit of each currency, 1 for the dollar, NaN for a currency without a path; and the
+    variance of its logarithm beyond the noise of one good edge."""
 
-    price, live and trust are [E]; an edge that is not live is out, whatever its price.
+    usd: Floats
+    doubt: Floats
+
+
+def solve_rates(graph: Graph, price: Floats, live: Bools, variance: Floats) -> Rates:
+    """The rates of all currencies.
+
+    price, live and variance (beyond the noise of a good edge) are [E]; an edge that is not live is out,
+    whatever its price.
     """
     edges, count = graph.rows.shape
-    rates = np.ones(count)
+    rates, doubt = np.ones(count), np.zeros(count)
     if not edges or count == 1:
         rates[1:] = np.nan
-        return rates
-    present = live * trust
-    logs = _fit(graph, np.log(np.where(live, price, 1.0)), present)
+        return Rates(rates, doubt)
+    scale = np.sqrt(_NOISE**2 + variance)
+    present = live * (_NOISE / scale) ** 2
+    logs, weight = _fit(graph, np.log(np.where(live, price, 1.0)), present, scale)
     rates[1:] = np.where(_reached(graph, present)[1:], np.exp(logs), np.nan)
-    return rates
+    doubt[1:] = np.maximum(_NOISE**2 / (weight @ np.abs(graph.rows[:, :-1])) - _NOISE**2, 0.0)
+    return Rates(rates, doubt)
 
 
-def _fit(graph: Graph, edge: Floats, present: Floats) -> Floats:
-    """The logs [N] that fit best. One product with the weights gives a solve's matrix and right side both."""
+def _fit(graph: Graph, edge: Floats, present: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """The logs [N] that fit best, and the weights [E] that the edges had at last.
+
+    One product with the weights gives a solve's matrix and right side both.
+    """
     rows, free = graph.rows.copy(), graph.rows.shape[1] - 1
     rows[:, free] = edge
     squares = (rows[:, :, None] * rows[:, None, :]).reshape(len(edge), -1)
@@ -82,9 +97,9 @@ def _fit(graph: Graph, edge: Floats, present: Floats) -> Floats:
     for _ in range(_ROUNDS):
         normal = (weight @ squares).reshape(free + 1, free + 1)
         signs[:free] = np.linalg.solve(normal[:free, :free] + graph.ridge, normal[:free, free])
-        residual = np.maximum(np.abs(rows @ signs), _RESIDUAL_MIN)
-        weight = present / (residual * np.sqrt(residual))
-    return signs[:free]
+        far = np.maximum(np.abs(rows @ signs) / scale, 1.0)
+        weight = present / (far * np.sqrt(far))
+    return signs[:free], weight
 
 
 def _reached(graph: Graph, present: Floats) -> Bools:

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.aggregation.conversion import Graph, solve_rates
+from core.aggregation.conversion import Graph, Rates, solve_rates
 from core.aggregation.estimates import Floats, LegReason
 from core.aggregation.freshness import Freshness, judge
 from core.aggregation.legs import Corrections
@@ -33,7 +33,7 @@ from core.aggregation.median import Sorted, plain_median, sort_rows, weighted_qu
 from core.aggregation.outliers import Candidates, hampel
 from core.aggregation.pools import cap_dex, unconfirmed
 from core.aggregation.rules import Rules
-from core.aggregation.weights import cap_venues, leg_weights
+from core.aggregation.weights import cap_venues, leg_weights, sureness
 
 _QUARTILES: Final = (0.25, 0.5, 0.75)
 
@@ -60,6 +60,8 @@ class Pass:
     leg_age_s: Floats
     reason: NDArray[np.int8]
     rates: Floats
+    raw: Floats
+    since: Floats
 
 
 def estimate_all(
@@ -84,8 +86,9 @@ def _estimate_all(
     markets: Markets, graph: Graph, seen: Observations, at: float, rules: Rules, *, known: Corrections
 ) -> Pass:
     fresh = judge(markets, seen, at, rules)
-    rates = _rates(markets, graph, seen, fresh, known)
-    rate = rates.take(known.quote)
+    since = np.where(seen.price == known.price, known.since, at - fresh.age_s)
+    found = _rates(markets, graph, seen, fresh, known, at - since, rules)
+    rates, rate = found.usd, found.usd.take(known.quote)
     shown = seen.price * rate
     usd = shown * np.exp(known.shift)
     reason = fresh.reason
@@ -96,7 +99,8 @@ def _estimate_all(
         reason[markets.dex_rows] = np.where(alone, LegReason.UNCONFIRMED.value, reason[markets.dex_rows])
         candidate[markets.dex_rows] &= ~alone
 
-    stated = leg_weights(markets, candidate, fresh.weight * known.trust, seen.volume_24h * usd, rules)
+    freshness = fresh.weight * known.trust * sureness(markets, found.doubt.take(known.quote), rules)
+    stated = leg_weights(markets, candidate, freshness, seen.volume_24h * usd, rules)
     weight = cap_dex(markets, cap_venues(markets, stated, rules), rules)
     price = sort_rows(np.where(candidate, usd, np.inf))
     legs = Candidates(price, usd, weight, seen.half_spread, fresh.in_doubt)
@@ -131,19 +135,29 @@ def _estimate_all(
         leg_age_s=fresh.age_s,
         reason=reason,
         rates=rates,
+        raw=seen.price.copy(),
+        since=since,
     )
 
 
 def _rates(
-    markets: Markets, graph: Graph, seen: Observations, fresh: Freshness, known: Corrections
-) -> Floats:
+    markets: Markets,
+    graph: Graph,
+    seen: Observations,
+    fresh: Freshness,
+    known: Corrections,
+    stood_s: Floats,
+    rules: Rules,
+) -> Rates:
     """Rates from the legs between currencies, by what is known of them; hidden quotes tell no rate."""
     edge = markets.edge_slot
     live = (fresh.reason.ravel()[edge] == LegReason.USED.value) & (
         known.quote.ravel()[edge] == markets.edge_quote
     )
     price = seen.price.ravel()[edge] * np.exp(known.shift.ravel()[edge])
-    return solve_rates(graph, price, live, known.trust.ravel()[edge])
+    walk = known.walk.take(markets.edge_base) + known.walk.take(markets.edge_quote)
+    variance = walk * (np.minimum(stood_s.ravel()[edge], rules.told_s) + rules.settle_s)
+    return solve_rates(graph, price, live, variance)
 
 
 def _vwap(seen: Observations, used: Bools, rate: Floats) -> Floats:

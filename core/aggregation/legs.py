@@ -55,6 +55,10 @@ class LegMemory:
     offset: Floats
     misfit: Floats
     hidden: Ints
+    price: Floats
+    since: Floats
+    slow_rate: Floats
+    rate_square: Floats
 
     @classmethod
     def blank(cls, markets: Markets, rules: Rules) -> LegMemory:
@@ -74,6 +78,10 @@ class LegMemory:
             offset=np.zeros(venues * currencies),
             misfit=np.zeros((venues, currencies)),
             hidden=np.zeros(venues, np.intp),
+            price=np.full((feeds, legs), np.nan),
+            since=np.full((feeds, legs), -np.inf),
+            slow_rate=np.full(currencies, np.nan),
+            rate_square=np.zeros(currencies),
         )
 
 
@@ -87,11 +95,17 @@ class Corrections:
     shift: Floats
     trust: Floats
     lag: Floats
+    price: Floats
+    since: Floats
+    walk: Floats
 
     @classmethod
     def none(cls, markets: Markets) -> Corrections:
         zeros = np.zeros(markets.shape)
-        return cls(markets.quote, zeros, zeros + 1.0, zeros)
+        unknown = np.full(markets.shape, np.nan)
+        return cls(
+            markets.quote, zeros, zeros + 1.0, zeros, unknown, unknown, np.zeros(len(markets.currencies))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,8 @@ class Lesson:
     used: Bools
     log_price: Floats
     log_rates: Floats
+    price: Floats
+    since: Floats
 
 
 def cells_of(markets: Markets) -> Ints:
@@ -126,6 +142,9 @@ def corrections(markets: Markets, memory: LegMemory, rules: Rules) -> Correction
         + _told(memory.bias, rules.bias_doubt),
         trust=np.maximum(precise * memory.reliable, rules.trust_min),
         lag=np.minimum(np.maximum(lag, -1.0), 0.0),
+        price=memory.price,
+        since=memory.since,
+        walk=memory.rate_square * (2 * np.log(2) / rules.walk_slow_s),
     )
 
 
@@ -165,6 +184,8 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
     bound = (rules.bias_bands * markets.band)[:, None]
     bias = memory.bias - _share(passed_s, rules.bias_half_life_s) * own
     bias -= np.einsum("fk,fk->f", bias, lesson.weight)[:, None] * teaches
+    drift = lesson.log_rates - memory.slow_rate
+    drift = np.where(np.isnan(drift), 0.0, drift)
     misfit, hidden = _hidden(markets, memory, lesson, passed_s, rules)
     return replace(
         memory,
@@ -183,6 +204,13 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
         offset=offset,
         misfit=misfit,
         hidden=hidden,
+        price=lesson.price,
+        since=lesson.since,
+        slow_rate=np.where(
+            np.isnan(memory.slow_rate), lesson.log_rates, memory.slow_rate + _share(passed_s, rules.walk_slow_s) * drift
+        ),
+        rate_square=memory.rate_square
+        + _share(passed_s, rules.walk_half_life_s) * (drift**2 - memory.rate_square),
     )
 
 

@@ -29,6 +29,11 @@ class Rules:
     told_half_life_s: float = 60.0
     freshness_min: float = 1 / 16  # a quiet leg counts little, but counts
     liquidity_min: float = 0.1  # the least, and what an unknown volume counts
+    rate_doubt_bands: float = 1.0
+    rate_doubt_min: float = 3e-4
+    settle_s: float = 30.0
+    walk_half_life_s: float = 900.0
+    walk_slow_s: float = 45.0
     converted_factor: float = 0.75  # a leg that rests on a rate errs with the rate
     venue_share_max: float = 0.4  # of a feed's weight; below a half so that one venue holds no majority
 

@@ -39,6 +39,12 @@ def leg_weights(
     return np.asarray(freshness * liquidity * conversion * candidate)
 
 
+def sureness(markets: Markets, doubt: Floats, rules: Rules) -> Floats:
+    """A factor [F, K] of the weight for how well the leg's rate is known: half at a deviation of one band."""
+    known = np.maximum(rules.rate_doubt_bands * markets.band, rules.rate_doubt_min)[:, None] ** 2
+    return np.asarray(known / (known + doubt))
+
+
 def cap_venues(markets: Markets, weight: Floats, rules: Rules) -> Floats:
     """The weights [F, K] with every venue within its share, summing to 1 a feed (to 0 for one without any).
 
