@@ -234,13 +234,16 @@ def _offsets(
     whole = np.bincount(cell, precision, cells)
     common = np.bincount(cell, precision * apart.ravel(), cells) / np.maximum(whole, _TINY)
     offset = memory.offset * (1 - _share(passed_s, rules.offset_memory_s))
-    offset = offset - _share(passed_s, rules.offset_half_life_s) * common
+    noise = np.bincount(cell, teaches.ravel(), cells) / np.maximum(whole, _TINY)
+    slowly = rules.offset_half_life_s * (1 + noise / rules.offset_noise**2)
+    learned = (1 - 0.5 ** (passed_s / slowly)) * common
+    offset = offset - learned
     offset = np.minimum(np.maximum(offset, -rules.offset_max), rules.offset_max)
     dollars = np.flatnonzero(whole[::currencies] > 0)
-    if len(dollars) > 1:
+    if len(dollars):
         weight = markets.dollar_weight[dollars]
         offset[::currencies][dollars] -= dollar_level(offset[::currencies][dollars], weight)
-    return offset, common * _share(passed_s, rules.offset_half_life_s)
+    return offset, learned
 
 
 def _hidden(

@@ -60,6 +60,7 @@ class Rules:
     teach_reach: float = 0.002  # a residual beyond this teaches nothing ...
     teach_deviations: float = 6.0  # ... unless the leg is known to be so noisy
     offset_half_life_s: float = 600.0
+    offset_noise: float = 6e-4
     offset_memory_s: float = 14_400.0  # an offset that is not renewed fades
     offset_max: float = 0.005
     bias_half_life_s: float = 3_600.0
