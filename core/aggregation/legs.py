@@ -172,7 +172,7 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
     untold = memory.offset.take(cells_of(markets)) + memory.bias - told
     apart = (lesson.residual + untold) / (1 - np.minimum(lesson.weight, _OWN_SHARE_MAX))
     reach = np.maximum(rules.teach_reach, rules.teach_deviations * np.sqrt(memory.variance))
-    teaches = np.abs(apart) <= reach  # not where it is NaN
+    teaches = (np.abs(apart) <= reach) & (lesson.weight <= _OWN_SHARE_MAX)  # not where it is NaN
     apart = np.where(teaches, apart, 0.0)
     offset, common = _offsets(markets, memory, apart, teaches, passed_s=passed_s, rules=rules)
     own = apart - common.take(cells_of(markets))
@@ -230,11 +230,13 @@ def _offsets(
     """The cells' offsets after this pass, and by how much each was off in it, [C]."""
     cells, currencies = len(memory.offset), len(markets.currencies)
     cell = cells_of(markets).ravel()
-    precision = (teaches / memory.variance).ravel()
+    teaching = teaches.ravel().copy()
+    teaching[markets.edge_slot] = False
+    precision = teaching / memory.variance.ravel()
     whole = np.bincount(cell, precision, cells)
     common = np.bincount(cell, precision * apart.ravel(), cells) / np.maximum(whole, _TINY)
     offset = memory.offset * (1 - _share(passed_s, rules.offset_memory_s))
-    noise = np.bincount(cell, teaches.ravel(), cells) / np.maximum(whole, _TINY)
+    noise = np.bincount(cell, teaching, cells) / np.maximum(whole, _TINY)
     slowly = rules.offset_half_life_s * (1 + noise / rules.offset_noise**2)
     learned = (1 - 0.5 ** (passed_s / slowly)) * common
     offset = offset - learned
@@ -242,7 +244,7 @@ def _offsets(
     dollars = np.flatnonzero(whole[::currencies] > 0)
     if len(dollars):
         weight = markets.dollar_weight[dollars]
-        offset[::currencies][dollars] -= dollar_level(offset[::currencies][dollars], weight)
+        offset -= dollar_level(offset[::currencies][dollars], weight)
     return offset, learned
 
 
