@@ -3,15 +3,21 @@
 Knows a graph: currencies are its nodes, legs such as USDT/USD, USDC/USDT or USDS/USD at any venue its edges.
 Does not know a peg: nothing says that a stablecoin is worth a dollar, so a depeg to 0.87 is a price.
 
-An edge says log(base) - log(quote) = log(price). All edges are fitted together with the dollar held at 0, by
-iteratively reweighted least squares: after each solve an edge weighs 1 / residual^1.5, the residual counted
-as at least 1 bp. Edges that agree to a basis point are averaged; one that disagrees loses its say faster than
-its distance grows, so that with three or more paths to a currency one wrong edge of any size moves it by less
-than half a basis point beyond the others. (Two paths that disagree have no majority: the rate lies between
-them.) Plain least absolute deviations, 1 / residual, is slower to let go: in trials ten rounds of it still
-left rates off by percents where one edge was grossly wrong. Every live edge starts with the same weight, for
-the same reason. The rounds are few and fixed, with no randomness and no early stop: the same edges give the
-same rates. A currency without a path to the dollar has no rate.
+An edge says log(base) - log(quote) = log(price). All edges are fitted together with the dollar held at 0,
+by iteratively reweighted least squares: an edge weighs 1 / variance, and after each solve by 1 /
+residual^1.5 of that, the residual counted in its own deviations and as at least one. Edges that agree to a
+basis point are averaged; one that disagrees loses its say faster than its distance grows, so that with
+three or more paths to a currency one wrong edge of any size moves it by less than half a basis point beyond
+the others. (Two paths that disagree have no majority: the rate lies between them.) Plain least absolute
+deviations, 1 / residual, is slower to let go: in trials ten rounds of it still left rates off by percents
+where one edge was grossly wrong.
+
+The deviation of an edge is 1 bp, and grows with how much its two currencies move and for how long its price
+has stood. As long as nothing moves every live edge starts with the same weight, so that no wrong one is
+louder. When USDC falls by tens of basis points a minute, its edges are of different moments and disagree:
+in the triangle USDC/USD, USDC/USDT, USDT/USD that must not be put on USDT/USD, which hardly moves, nor on
+the edge that has just traded. The rounds are few and fixed, with no randomness and no early stop: the same
+edges give the same rates. A currency without a path to the dollar has no rate.
 """
 
 from __future__ import annotations
@@ -58,8 +64,8 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """[N + 1]: dollars per unit of each currency, 1 for the dollar, NaN for a currency without a path; and the
-    variance of its logarithm beyond the noise of one good edge."""
+    """[N + 1]: dollars per unit of each currency, 1 for the dollar, NaN for a currency without a path; and
+    the variance of its logarithm beyond the noise of one good edge."""
 
     usd: Floats
     doubt: Floats

@@ -43,7 +43,8 @@ class Pass:
     """What the kernel returns. [F]: price to age_s, NaN where no leg is used; [F, K]: usd to reason.
 
     `usd` is what a leg counted as, with corrections; `shown` is what its market says, without. `rates` are
-    dollars per unit of `Markets.currencies`; `age_s` of a feed is that of its newest used leg.
+    dollars per unit of `Markets.currencies`; `raw` is the price in its quote currency
+    and `since` when it stands; `age_s` of a feed is that of its newest used leg.
     """
 
     price: Floats
@@ -87,7 +88,8 @@ def _estimate_all(
 ) -> Pass:
     fresh = judge(markets, seen, at, rules)
     since = np.where(seen.price == known.price, known.since, at - fresh.age_s)
-    found = _rates(markets, graph, seen, fresh, known, at - since, rules)
+    variance = _edge_variance(markets, known, at - since, rules)
+    found = _rates(markets, graph, seen, fresh, known, variance=variance)
     rates, rate = found.usd, found.usd.take(known.quote)
     shown = seen.price * rate
     usd = shown * np.exp(known.shift)
@@ -146,8 +148,8 @@ def _rates(
     seen: Observations,
     fresh: Freshness,
     known: Corrections,
-    stood_s: Floats,
-    rules: Rules,
+    *,
+    variance: Floats,
 ) -> Rates:
     """Rates from the legs between currencies, by what is known of them; hidden quotes tell no rate."""
     edge = markets.edge_slot
@@ -155,9 +157,13 @@ def _rates(
         known.quote.ravel()[edge] == markets.edge_quote
     )
     price = seen.price.ravel()[edge] * np.exp(known.shift.ravel()[edge])
-    walk = known.walk.take(markets.edge_base) + known.walk.take(markets.edge_quote)
-    variance = walk * (np.minimum(stood_s.ravel()[edge], rules.told_s) + rules.settle_s)
     return solve_rates(graph, price, live, variance)
+
+
+def _edge_variance(markets: Markets, known: Corrections, stood_s: Floats, rules: Rules) -> Floats:
+    """How far the currencies of each edge [E] may have moved since its price is what it is."""
+    walk = known.walk.take(markets.edge_base) + known.walk.take(markets.edge_quote)
+    return np.asarray(walk * (np.minimum(stood_s.ravel()[markets.edge_slot], rules.told_s) + rules.settle_s))
 
 
 def _vwap(seen: Observations, used: Bools, rate: Floats) -> Floats:

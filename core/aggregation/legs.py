@@ -10,8 +10,13 @@ a venue that is pumped, stuck or in another unit changes no memory.
 
 - **offset**, of a venue's quote currency: the dollars of two venues are not the same where money moves
   slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all legs
-  of the cell (venue, quote), over all feeds. Only differences can be seen, so the dollar's level is set:
-  the offsets of the dollar cells have their centre at 0, by `dollar_level`.
+  of the cell (venue, quote), over all feeds, learned the more slowly the noisier they are. Only differences
+  can be seen, so the dollar's level is set: the offsets of the dollar cells have their centre at 0, by
+  `dollar_level`, and all others are moved with them. (Moved alone, the others drifted together, away from
+  a lone venue's dollar.) Legs between currencies teach none: where two of them disagree, as in a break of a
+  stablecoin, they say nothing of what a venue's dollar is worth.
+- **walk**: how far each currency moves, as a variance for each second; with how long a leg's price has stood
+  (`since`) it tells how well an edge is known (`conversion`).
 - **bias**, of the leg alone: what is left, slower, and within `bias_bands` secondary bands.
 - **variance**: of what is left then. The weight of a leg falls with it (`trust`).
 - **lag**: how much of the latest move the leg has not made yet, the slope of `e` on the move, within [-1, 0].
@@ -41,7 +46,9 @@ _OWN_SHARE_MAX: Final = 0.75
 class LegMemory:
     """[F, K]: bias, variance, lag_product, reliable, taught_s. [C] of cells (venue x quote): offset.
     [V, N] of venues and currencies: misfit. [V]: hidden, the currency that a venue's dollars are. [F]: slow
-    (a slow log price, NaN before the first), move_square. `at` is the last lesson's time.
+    (a slow log price, NaN before the first), move_square. [F, K]: price (the last one, in its quote currency,
+    NaN before the first) and since when it stands. [N]: slow_rate (a slow log rate, NaN before the first) and
+    rate_square, of the distance from it. `at` is the last lesson's time.
     """
 
     at: float
@@ -88,7 +95,8 @@ class LegMemory:
 @dataclass(frozen=True, slots=True)
 class Corrections:
     """What is done to the legs, [F, K]: quote (the currency), shift (added to the log price), trust (a factor
-    of the weight, within [trust_min, 1]), lag (the part of the latest move that is missing, within [-1, 0]).
+    of the weight, within [trust_min, 1]), lag (the part of the latest move that is missing, within [-1, 0]),
+    price and since (the last price, and since when it stands). [N]: walk, of currencies, a variance a second.
     """
 
     quote: Ints
@@ -103,15 +111,15 @@ class Corrections:
     def none(cls, markets: Markets) -> Corrections:
         zeros = np.zeros(markets.shape)
         unknown = np.full(markets.shape, np.nan)
-        return cls(
-            markets.quote, zeros, zeros + 1.0, zeros, unknown, unknown, np.zeros(len(markets.currencies))
-        )
+        still = np.zeros(len(markets.currencies))
+        return cls(markets.quote, zeros, zeros + 1.0, zeros, unknown, unknown, still)
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What a pass showed, [F, K]: residual (of the corrected log price to the estimate; NaN without a fresh
-    price), weight, used. [F]: log_price of the estimate, NaN for none. [N]: log_rates, NaN for none.
+    price), weight, used, price (in its quote currency) and since when it stands. [F]: log_price of the
+    estimate, NaN for none. [N]: log_rates, NaN for none.
     """
 
     residual: Floats
@@ -207,10 +215,13 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
         price=lesson.price,
         since=lesson.since,
         slow_rate=np.where(
-            np.isnan(memory.slow_rate), lesson.log_rates, memory.slow_rate + _share(passed_s, rules.walk_slow_s) * drift
+            np.isnan(memory.slow_rate),
+            lesson.log_rates,
+            memory.slow_rate + _share(passed_s, rules.walk_slow_s) * drift,
         ),
         rate_square=memory.rate_square
-        + _share(passed_s, rules.walk_half_life_s) * (drift**2 - memory.rate_square),
+        + _share(passed_s, rules.walk_half_life_s)
+        * (np.minimum(drift**2, rules.move_max**2) - memory.rate_square),
     )
 
 

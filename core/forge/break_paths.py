@@ -83,12 +83,10 @@ def _course(
 ) -> Floats:
     """The mean course with its knots moved a little in height."""
     heights = np.array(parts) * rng.uniform(0.8, 1.2, len(parts))
-    return np.interp(hours, knots, heights / heights.max())
+    return np.asarray(np.interp(hours, knots, heights / heights.max()))
 
 
-def _around(
-    turmoil: Floats, minute_bps: float, half_life_minutes: float, rng: np.random.Generator
-) -> Floats:
+def _around(turmoil: Floats, minute_bps: float, half_life_minutes: float, rng: np.random.Generator) -> Floats:
     """A path that wanders around 0, more where there is more turmoil."""
     return _mean_reverting(turmoil * minute_bps * _BPS, half_life_minutes, rng)
 

@@ -109,7 +109,7 @@ def _traded(days: Recording, legs: tuple[Leg, ...], begin: int, rng: np.random.G
 def _shifts(
     legs: tuple[Leg, ...], venues: tuple[str, ...], paths: Paths, traded: _Traded, rng: np.random.Generator
 ) -> Floats:
-    """How far [3, M, L] the log price of each leg is moved at its close, at most and at least in the minute."""
+    """How far [3, M, L] each leg's log price is moved: at its close, at most and at least in the minute."""
     minutes = len(traded.there)
     lag = dict(zip(venues, rng.uniform(0, _LAG_S_MAX, len(venues)) / STEP_S, strict=True))
     ends = (np.arange(minutes) + 1.0) * MINUTE_STEPS
@@ -127,7 +127,7 @@ def _shifts(
 
 
 def _underneath(days: Recording, legs: tuple[Leg, ...]) -> Floats:
-    """What each leg's close would have been in every minute: as far from the others of its base as at last."""
+    """What each leg's close would have been in every minute: as far from the others of its base as last."""
     known = np.nan_to_num(days.volume) > 0
     close = np.log(np.where(known, days.close, np.nan))
     held, out = _held(close, known), np.empty_like(close)
