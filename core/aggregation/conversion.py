@@ -62,39 +62,26 @@ class Graph:
         return cls(np.roll(rows, -1, axis=1), links, np.eye(currencies - 1) * _RIDGE)
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """[N + 1]: dollars per unit of each currency, 1 for the dollar, NaN for a currency without a path; and
-    the variance of its logarithm beyond the noise of one good edge."""
-
-    usd: Floats
-    doubt: Floats
-
-
-def solve_rates(graph: Graph, price: Floats, live: Bools, variance: Floats) -> Rates:
-    """The rates of all currencies.
+def solve_rates(graph: Graph, price: Floats, live: Bools, variance: Floats) -> Floats:
+    """Dollars per unit of each currency [N + 1], 1 for the dollar, NaN for a currency without a path.
 
     price, live and variance (beyond the noise of a good edge) are [E]; an edge that is not live is out,
     whatever its price.
     """
     edges, count = graph.rows.shape
-    rates, doubt = np.ones(count), np.zeros(count)
+    rates = np.ones(count)
     if not edges or count == 1:
         rates[1:] = np.nan
-        return Rates(rates, doubt)
+        return rates
     scale = np.sqrt(_NOISE**2 + variance)
     present = live * (_NOISE / scale) ** 2
-    logs, weight = _fit(graph, np.log(np.where(live, price, 1.0)), present, scale)
+    logs = _fit(graph, np.log(np.where(live, price, 1.0)), present, scale)
     rates[1:] = np.where(_reached(graph, present)[1:], np.exp(logs), np.nan)
-    doubt[1:] = np.maximum(_NOISE**2 / (weight @ np.abs(graph.rows[:, :-1])) - _NOISE**2, 0.0)
-    return Rates(rates, doubt)
+    return rates
 
 
-def _fit(graph: Graph, edge: Floats, present: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """The logs [N] that fit best, and the weights [E] that the edges had at last.
-
-    One product with the weights gives a solve's matrix and right side both.
-    """
+def _fit(graph: Graph, edge: Floats, present: Floats, scale: Floats) -> Floats:
+    """The logs [N] that fit best. One product with the weights gives a solve's matrix and right side both."""
     rows, free = graph.rows.copy(), graph.rows.shape[1] - 1
     rows[:, free] = edge
     squares = (rows[:, :, None] * rows[:, None, :]).reshape(len(edge), -1)
@@ -105,7 +92,7 @@ def _fit(graph: Graph, edge: Floats, present: Floats, scale: Floats) -> tuple[Fl
         signs[:free] = np.linalg.solve(normal[:free, :free] + graph.ridge, normal[:free, free])
         far = np.maximum(np.abs(rows @ signs) / scale, 1.0)
         weight = present / (far * np.sqrt(far))
-    return signs[:free], weight
+    return signs[:free]
 
 
 def _reached(graph: Graph, present: Floats) -> Bools:

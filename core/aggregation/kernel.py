@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.aggregation.conversion import Graph, Rates, solve_rates
+from core.aggregation.conversion import Graph, solve_rates
 from core.aggregation.estimates import Floats, LegReason
 from core.aggregation.freshness import Freshness, judge
 from core.aggregation.legs import Corrections
@@ -33,7 +33,7 @@ from core.aggregation.median import Sorted, plain_median, sort_rows, weighted_qu
 from core.aggregation.outliers import Candidates, hampel
 from core.aggregation.pools import cap_dex, unconfirmed
 from core.aggregation.rules import Rules
-from core.aggregation.weights import cap_venues, leg_weights, sureness
+from core.aggregation.weights import cap_venues, leg_weights
 
 _QUARTILES: Final = (0.25, 0.5, 0.75)
 
@@ -89,8 +89,8 @@ def _estimate_all(
     fresh = judge(markets, seen, at, rules)
     since = np.where(seen.price == known.price, known.since, at - fresh.age_s)
     variance = _edge_variance(markets, known, at - since, rules)
-    found = _rates(markets, graph, seen, fresh, known, variance=variance)
-    rates, rate = found.usd, found.usd.take(known.quote)
+    rates = _rates(markets, graph, seen, fresh, known, variance=variance)
+    rate = rates.take(known.quote)
     shown = seen.price * rate
     usd = shown * np.exp(known.shift)
     reason = fresh.reason
@@ -101,8 +101,7 @@ def _estimate_all(
         reason[markets.dex_rows] = np.where(alone, LegReason.UNCONFIRMED.value, reason[markets.dex_rows])
         candidate[markets.dex_rows] &= ~alone
 
-    freshness = fresh.weight * known.trust * sureness(markets, found.doubt.take(known.quote), rules)
-    stated = leg_weights(markets, candidate, freshness, seen.volume_24h * usd, rules)
+    stated = leg_weights(markets, candidate, fresh.weight * known.trust, seen.volume_24h * usd, rules)
     weight = cap_dex(markets, cap_venues(markets, stated, rules), rules)
     price = sort_rows(np.where(candidate, usd, np.inf))
     legs = Candidates(price, usd, weight, seen.half_spread, fresh.in_doubt)
@@ -150,7 +149,7 @@ def _rates(
     known: Corrections,
     *,
     variance: Floats,
-) -> Rates:
+) -> Floats:
     """Rates from the legs between currencies, by what is known of them; hidden quotes tell no rate."""
     edge = markets.edge_slot
     live = (fresh.reason.ravel()[edge] == LegReason.USED.value) & (

@@ -30,8 +30,6 @@ class Rules:
     freshness_min: float = 1 / 16  # a quiet leg counts little, but counts
     liquidity_min: float = 0.1  # the least, and what an unknown volume counts
     converted_factor: float = 0.75  # a leg that rests on a rate errs with the rate
-    rate_doubt_bands: float = 1.0  # a leg counts half where its rate is known no better than this ...
-    rate_doubt_min: float = 3e-4  # ... nor than this
     venue_share_max: float = 0.4  # of a feed's weight; below a half so that one venue holds no majority
 
     # how well a rate is known: `core.aggregation.conversion`
@@ -65,7 +63,7 @@ class Rules:
     offset_noise: float = 6e-4  # legs that noisy teach an offset at half the pace
     offset_memory_s: float = 14_400.0  # an offset that is not renewed fades
     offset_max: float = 0.005
-    bias_half_life_s: float = 3_600.0
+    bias_half_life_s: float = 86_400.0
     bias_bands: float = 0.5
     offset_doubt: float = 1.5e-4
     bias_doubt: float = 5e-4

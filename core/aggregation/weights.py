@@ -2,14 +2,11 @@
 
 Knows the weights that are stated in `rules`. Does not know who agrees with whom (`outliers`).
 
-    weight = freshness x liquidity x sureness x (converted_factor for a leg that is not quoted in dollars)
+    weight = freshness x liquidity x (converted_factor for a leg that is not quoted in dollars)
 
 `freshness` is told in its module. `liquidity` is the square root of the leg's 24 h volume in dollars as a
 share of the feed's largest, within [liquidity_min, 1]: volume is partly made up, so it may tell a market of
 weight from a thin one and no more. An unknown volume counts the least.
-
-`sureness` falls with the doubt in the rate of the leg's currency: half at a deviation of `rate_doubt_bands`
-secondary bands.
 
 Then the cap: a venue with more than `venue_share_max` of a feed's weight is cut to that share, all its legs
 alike, so that with three venues or more none holds a majority, whatever it claims of volume. Where all
@@ -40,12 +37,6 @@ def leg_weights(
     liquidity = np.fmax(share, rules.liquidity_min)
     conversion = np.where(markets.converted, rules.converted_factor, 1.0)
     return np.asarray(freshness * liquidity * conversion * candidate)
-
-
-def sureness(markets: Markets, doubt: Floats, rules: Rules) -> Floats:
-    """A factor [F, K] of the weight for how well the leg's rate is known: half at a deviation of one band."""
-    known = np.maximum(rules.rate_doubt_bands * markets.band, rules.rate_doubt_min)[:, None] ** 2
-    return np.asarray(known / (known + doubt))
 
 
 def cap_venues(markets: Markets, weight: Floats, rules: Rules) -> Floats:

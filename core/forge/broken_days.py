@@ -26,6 +26,7 @@ from core.aggregation.estimates import Floats
 from core.aggregation.markets import Bools, Ints
 from core.forge.break_paths import MINUTE_STEPS, STEP_S, Paths, break_paths
 from core.forge.candle_tape import spans
+from core.forge.methods import middle
 from core.forge.recordings import Recording
 
 DAYS: Final = 4
@@ -133,7 +134,7 @@ def _underneath(days: Recording, legs: tuple[Leg, ...]) -> Floats:
     held, out = _held(close, known), np.empty_like(close)
     for base in {leg.base for leg in legs}:
         mine = [place for place, leg in enumerate(legs) if leg.base == base]
-        common = np.nanmedian(held[:, mine], axis=1, keepdims=True)
+        common = middle(held[:, mine])[:, None]
         out[:, mine] = common + _held(close[:, mine] - common, known[:, mine])
     return np.exp(out)
 
@@ -148,7 +149,7 @@ def _laid(days: Recording, base: Floats, shift: Floats, traded: _Traded, begin: 
     close = np.where(repeated, _held(close, ~np.isnan(close)), close)
     high = _rounded(np.where(shown, days.high, base) * np.exp(shift[1]), decimals)
     low = _rounded(np.where(shown, days.low, base) * np.exp(shift[2]), decimals)
-    usual = np.nanmedian(np.where(days.volume > 0, days.volume, np.nan), axis=0)
+    usual = middle(np.where(days.volume > 0, days.volume, np.nan).T)
     volume = np.where(np.nan_to_num(days.volume) > 0, days.volume, usual) * _BUSIER
     kept = np.where(repeated, 0.0, days.volume)
     return Recording(
@@ -190,7 +191,8 @@ def _decimals(close: Floats) -> Ints:
     """The decimals that a leg's closes are told with, at most 8."""
     out = np.full(close.shape[1], 8, np.intp)
     for decimals in range(8, -1, -1):
-        out[np.nanmax(np.abs(np.round(close, decimals) - close) / close, axis=0) < 1e-10] = decimals
+        far = np.nan_to_num(np.abs(np.round(close, decimals) - close) / close)
+        out[far.max(axis=0) < 1e-10] = decimals
     return out
 
 

@@ -200,7 +200,7 @@ def estimate(window: PlainWindow, at: float) -> tuple[list[FeedResult], dict[str
     """One result a feed, and the rates."""
     window.at = max(window.at, at)
     judged = [judge(window, leg, at) for leg in window.legs]
-    rates, doubts = solve_rates(window.legs, judged)
+    rates = solve_rates(window.legs, judged)
     results, first = [], 0
     for feed in window.feeds:
         own = slice(first, first + len(feed.legs))
@@ -208,7 +208,7 @@ def estimate(window: PlainWindow, at: float) -> tuple[list[FeedResult], dict[str
             _convert(leg, reason, rates, at)
             for leg, reason in zip(window.legs[own], judged[own], strict=True)
         ]
-        results.append(_estimate_feed(window, feed, legs, doubts, at))
+        results.append(_estimate_feed(window, feed, legs, at))
         first += len(feed.legs)
     return results, rates
 
@@ -233,9 +233,8 @@ def freshness(rules: Rules, leg: PlainLeg, at: float) -> float:
     return max(by_receipt * 0.5 ** (leg.age_s(at) / rules.told_half_life_s), rules.freshness_min)
 
 
-def solve_rates(legs: list[PlainLeg], judged: list[LegReason]) -> tuple[dict[str, float], dict[str, float]]:
-    """Dollars per unit of every currency with a path, by reweighted least squares on the logs; and by how
-    much more than one good edge's noise their variance is."""
+def solve_rates(legs: list[PlainLeg], judged: list[LegReason]) -> dict[str, float]:
+    """Dollars per unit of every currency with a path, by reweighted least squares on the logs."""
     currencies = {"USD"} | {leg.quote for leg in legs} | {leg.base for leg in legs if leg.base in STABLECOINS}
     edges = []
     for leg, reason in zip(legs, judged, strict=True):
@@ -253,13 +252,8 @@ def solve_rates(legs: list[PlainLeg], judged: list[LegReason]) -> tuple[dict[str
     for _ in range(6):
         logs = {"USD": 0.0, **_least_squares(unknown, edges, weights)}
         residuals = [abs(log - logs[base] + logs[quote]) for base, quote, log in edges]
-        weights = [max(residual / 1e-4, 1.0) ** -1.5 for residual in residuals]
-    said = {
-        currency: sum(weight for weight, edge in zip(weights, edges, strict=True) if currency in edge[:2])
-        for currency in unknown
-    }
-    doubts = {currency: max(1e-8 / weight - 1e-8, 0.0) for currency, weight in said.items()}
-    return {currency: math.exp(log) for currency, log in logs.items()}, {"USD": 0.0, **doubts}
+        weights = [max(residual, 1e-4) ** -1.5 for residual in residuals]
+    return {currency: math.exp(log) for currency, log in logs.items()}
 
 
 def weighted_quantile(values: list[float], weights: list[float], q: float) -> float:
@@ -336,9 +330,7 @@ def _convert(leg: PlainLeg, reason: LegReason, rates: dict[str, float], at: floa
     return LegResult(leg, rate, price, None if leg.received_at is None else leg.age_s(at), reason)
 
 
-def _estimate_feed(
-    window: PlainWindow, feed: Feed, legs: list[LegResult], doubts: dict[str, float], at: float
-) -> FeedResult:
+def _estimate_feed(window: PlainWindow, feed: Feed, legs: list[LegResult], at: float) -> FeedResult:
     rules, band = window.rules, feed.secondary_band_ppm / 1e6
     result = FeedResult(legs)
     chosen = [leg for leg in legs if leg.reason == LegReason.USED]
@@ -350,7 +342,7 @@ def _estimate_feed(
     if not chosen:
         return result
     result.median = median(leg.price for leg in chosen)
-    stated = _stated_weights(rules, band, chosen, doubts, at)
+    stated = _stated_weights(rules, chosen, at)
     venues = [leg.venue for leg in chosen]
     _filter(rules, band, chosen, cap_dex(rules, venues, cap_venues(venues, stated, rules.venue_share_max)))
 
@@ -415,17 +407,13 @@ def _filter(rules: Rules, band: float, legs: list[LegResult], weights: list[floa
             leg.reason = LegReason.OUTLIER
 
 
-def _stated_weights(
-    rules: Rules, band: float, legs: list[LegResult], doubts: dict[str, float], at: float
-) -> list[float]:
+def _stated_weights(rules: Rules, legs: list[LegResult], at: float) -> list[float]:
     volumes = [(leg.observed.volume_24h or 0.0) * leg.price for leg in legs]
     weights = []
     for leg, volume in zip(legs, volumes, strict=True):
         liquidity = max(math.sqrt(volume / max(volumes)) if volume else 0.0, rules.liquidity_min)
         converted = 1.0 if leg.observed.quote == "USD" else rules.converted_factor
-        known = max(rules.rate_doubt_bands * band, rules.rate_doubt_min) ** 2
-        sure = known / (known + doubts[leg.observed.quote])
-        weights.append(freshness(rules, leg.observed, at) * sure * liquidity * converted)
+        weights.append(freshness(rules, leg.observed, at) * liquidity * converted)
     return weights
 
 
