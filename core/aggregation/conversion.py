@@ -32,7 +32,7 @@ from core.aggregation.markets import Bools, Markets
 
 _ROUNDS: Final = 6
 _NOISE: Final = 1e-4
-_RIDGE: Final = 1e-9  # keeps the solve regular for a currency without a path; its result is not used
+_RIDGE: Final = 1e-15  # keeps the solve regular for a currency without a path; its result is not used
 
 
 @dataclass(frozen=True, slots=True)
