@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.aggregation.conversion import Graph, solve_rates
+from core.aggregation.conversion import Graph, edge_variances, solve_rates
 from core.aggregation.estimates import Floats, LegReason
 from core.aggregation.freshness import Freshness, judge
 from core.aggregation.legs import Corrections
@@ -43,7 +43,8 @@ class Pass:
     """What the kernel returns. [F]: price to age_s, NaN where no leg is used; [F, K]: usd to reason.
 
     `usd` is what a leg counted as, with corrections; `shown` is what its market says, without. `rates` are
-    dollars per unit of `Markets.currencies`; `age_s` of a feed is that of its newest used leg.
+    dollars per unit of `Markets.currencies`; `raw` is the price in its quote currency
+    and `since` when it stands; `age_s` of a feed is that of its newest used leg.
     """
 
     price: Floats
@@ -60,6 +61,8 @@ class Pass:
     leg_age_s: Floats
     reason: NDArray[np.int8]
     rates: Floats
+    raw: Floats
+    since: Floats
 
 
 def estimate_all(
@@ -84,7 +87,8 @@ def _estimate_all(
     markets: Markets, graph: Graph, seen: Observations, at: float, rules: Rules, *, known: Corrections
 ) -> Pass:
     fresh = judge(markets, seen, at, rules)
-    rates = _rates(markets, graph, seen, fresh, known)
+    since = np.where(seen.price == known.price, known.since, at - fresh.age_s)
+    rates = _rates(markets, graph, seen, fresh, known, stood_s=at - since, rules=rules)
     rate = rates.take(known.quote)
     shown = seen.price * rate
     usd = shown * np.exp(known.shift)
@@ -131,11 +135,20 @@ def _estimate_all(
         leg_age_s=fresh.age_s,
         reason=reason,
         rates=rates,
+        raw=seen.price.copy(),
+        since=since,
     )
 
 
 def _rates(
-    markets: Markets, graph: Graph, seen: Observations, fresh: Freshness, known: Corrections
+    markets: Markets,
+    graph: Graph,
+    seen: Observations,
+    fresh: Freshness,
+    known: Corrections,
+    *,
+    stood_s: Floats,
+    rules: Rules,
 ) -> Floats:
     """Rates from the legs between currencies, by what is known of them; hidden quotes tell no rate."""
     edge = markets.edge_slot
@@ -143,7 +156,8 @@ def _rates(
         known.quote.ravel()[edge] == markets.edge_quote
     )
     price = seen.price.ravel()[edge] * np.exp(known.shift.ravel()[edge])
-    return solve_rates(graph, price, live, known.trust.ravel()[edge])
+    of_pair, of_edge = edge_variances(markets, known.walk, stood_s, rules)
+    return solve_rates(graph, price, live, pair=of_pair, edge=of_edge)
 
 
 def _vwap(seen: Observations, used: Bools, rate: Floats) -> Floats:

@@ -111,4 +111,4 @@ class Learned:
         used = new.weight > 0
         fresh = used | (new.reason == LegReason.OUTLIER.value)
         residual = np.where(fresh, np.log(new.usd) - log_price[:, None], np.nan)
-        return Lesson(residual, new.weight, used, log_price, np.log(new.rates))
+        return Lesson(residual, new.weight, used, log_price, np.log(new.rates), new.raw, new.since)

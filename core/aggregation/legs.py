@@ -10,8 +10,13 @@ a venue that is pumped, stuck or in another unit changes no memory.
 
 - **offset**, of a venue's quote currency: the dollars of two venues are not the same where money moves
   slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all legs
-  of the cell (venue, quote), over all feeds. Only differences can be seen, so the dollar's level is set:
-  the offsets of the dollar cells have their centre at 0, by `dollar_level`.
+  of the cell (venue, quote), over all feeds, learned the more slowly the noisier they are. Only differences
+  can be seen, so the dollar's level is set: the offsets of the dollar cells have their centre at 0, by
+  `dollar_level`, and all others are moved with them. (Moved alone, the others drifted together, away from
+  a lone venue's dollar.) Legs between currencies teach the less the more those move: where two of them
+  disagree, as in a break of a stablecoin, they say little of what a venue's dollar is worth.
+- **walk**: how far each currency moves, as a variance for each second; with how long a leg's price has stood
+  (`since`) it tells how well an edge is known (`conversion`).
 - **bias**, of the leg alone: what is left, slower, and within `bias_bands` secondary bands.
 - **variance**: of what is left then. The weight of a leg falls with it (`trust`).
 - **lag**: how much of the latest move the leg has not made yet, the slope of `e` on the move, within [-1, 0].
@@ -28,6 +33,7 @@ from typing import Final
 
 import numpy as np
 
+from core.aggregation.conversion import edge_variances
 from core.aggregation.estimates import Floats
 from core.aggregation.markets import Bools, Ints, Markets
 from core.aggregation.rules import Rules
@@ -41,7 +47,9 @@ _OWN_SHARE_MAX: Final = 0.75
 class LegMemory:
     """[F, K]: bias, variance, lag_product, reliable, taught_s. [C] of cells (venue x quote): offset.
     [V, N] of venues and currencies: misfit. [V]: hidden, the currency that a venue's dollars are. [F]: slow
-    (a slow log price, NaN before the first), move_square. `at` is the last lesson's time.
+    (a slow log price, NaN before the first), move_square. [F, K]: price (the last one, in its quote currency,
+    NaN before the first) and since when it stands. [N]: slow_rate (a slow log rate, NaN before the first) and
+    rate_square, of the distance from it. `at` is the last lesson's time.
     """
 
     at: float
@@ -55,6 +63,10 @@ class LegMemory:
     offset: Floats
     misfit: Floats
     hidden: Ints
+    price: Floats
+    since: Floats
+    slow_rate: Floats
+    rate_square: Floats
 
     @classmethod
     def blank(cls, markets: Markets, rules: Rules) -> LegMemory:
@@ -74,30 +86,41 @@ class LegMemory:
             offset=np.zeros(venues * currencies),
             misfit=np.zeros((venues, currencies)),
             hidden=np.zeros(venues, np.intp),
+            price=np.full((feeds, legs), np.nan),
+            since=np.full((feeds, legs), -np.inf),
+            slow_rate=np.full(currencies, np.nan),
+            rate_square=np.zeros(currencies),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
     """What is done to the legs, [F, K]: quote (the currency), shift (added to the log price), trust (a factor
-    of the weight, within [trust_min, 1]), lag (the part of the latest move that is missing, within [-1, 0]).
+    of the weight, within [trust_min, 1]), lag (the part of the latest move that is missing, within [-1, 0]),
+    price and since (the last price, and since when it stands). [N]: walk, of currencies, a variance a second.
     """
 
     quote: Ints
     shift: Floats
     trust: Floats
     lag: Floats
+    price: Floats
+    since: Floats
+    walk: Floats
 
     @classmethod
     def none(cls, markets: Markets) -> Corrections:
         zeros = np.zeros(markets.shape)
-        return cls(markets.quote, zeros, zeros + 1.0, zeros)
+        unknown = np.full(markets.shape, np.nan)
+        still = np.zeros(len(markets.currencies))
+        return cls(markets.quote, zeros, zeros + 1.0, zeros, unknown, unknown, still)
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What a pass showed, [F, K]: residual (of the corrected log price to the estimate; NaN without a fresh
-    price), weight, used. [F]: log_price of the estimate, NaN for none. [N]: log_rates, NaN for none.
+    price), weight, used, price (in its quote currency) and since when it stands. [F]: log_price of the
+    estimate, NaN for none. [N]: log_rates, NaN for none.
     """
 
     residual: Floats
@@ -105,6 +128,8 @@ class Lesson:
     used: Bools
     log_price: Floats
     log_rates: Floats
+    price: Floats
+    since: Floats
 
 
 def cells_of(markets: Markets) -> Ints:
@@ -126,6 +151,9 @@ def corrections(markets: Markets, memory: LegMemory, rules: Rules) -> Correction
         + _told(memory.bias, rules.bias_doubt),
         trust=np.maximum(precise * memory.reliable, rules.trust_min),
         lag=np.minimum(np.maximum(lag, -1.0), 0.0),
+        price=memory.price,
+        since=memory.since,
+        walk=_walk(memory, rules),
     )
 
 
@@ -153,9 +181,10 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
     untold = memory.offset.take(cells_of(markets)) + memory.bias - told
     apart = (lesson.residual + untold) / (1 - np.minimum(lesson.weight, _OWN_SHARE_MAX))
     reach = np.maximum(rules.teach_reach, rules.teach_deviations * np.sqrt(memory.variance))
-    teaches = np.abs(apart) <= reach  # not where it is NaN
+    teaches = (np.abs(apart) <= reach) & (lesson.weight <= _OWN_SHARE_MAX)  # not where it is NaN
     apart = np.where(teaches, apart, 0.0)
-    offset, common = _offsets(markets, memory, apart, teaches, passed_s=passed_s, rules=rules)
+    noise = _noise(markets, memory, at - lesson.since, rules)
+    offset, common = _offsets(markets, memory, apart, teaches, noise, passed_s=passed_s, rules=rules)
     own = np.where(teaches, apart - common.take(cells_of(markets)), 0.0)
     move = moves(memory, lesson.log_price)
     slow_share = _share(passed_s, rules.move_half_life_s)
@@ -165,6 +194,8 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
     bound = (rules.bias_bands * markets.band)[:, None]
     bias = memory.bias - _share(passed_s, rules.bias_half_life_s) * own
     bias -= np.einsum("fk,fk->f", bias, lesson.weight)[:, None] * teaches
+    drift = lesson.log_rates - memory.slow_rate
+    drift = np.where(np.isnan(drift), 0.0, drift)
     misfit, hidden = _hidden(markets, memory, lesson, passed_s, rules)
     return replace(
         memory,
@@ -183,6 +214,16 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
         offset=offset,
         misfit=misfit,
         hidden=hidden,
+        price=lesson.price,
+        since=lesson.since,
+        slow_rate=np.where(
+            np.isnan(memory.slow_rate),
+            lesson.log_rates,
+            memory.slow_rate + _share(passed_s, rules.walk_slow_s) * drift,
+        ),
+        rate_square=memory.rate_square
+        + _share(passed_s, rules.walk_half_life_s)
+        * (np.minimum(drift**2, rules.move_max**2) - memory.rate_square),
     )
 
 
@@ -196,23 +237,45 @@ def dollar_level(offset: Floats, weight: Floats) -> float:
     return float(offset[np.searchsorted(reached, 0.5)])
 
 
+def _walk(memory: LegMemory, rules: Rules) -> Floats:
+    return np.asarray(memory.rate_square * (2 * np.log(2) / rules.walk_slow_s))
+
+
+def _noise(markets: Markets, memory: LegMemory, stood_s: Floats, rules: Rules) -> Floats:
+    """How noisily each leg [F * K] tells its cell's offset: edges also by how their currencies move."""
+    noise = memory.variance.ravel().copy()
+    noise[markets.edge_slot] += edge_variances(markets, _walk(memory, rules), stood_s, rules)[1]
+    return noise
+
+
 def _offsets(
-    markets: Markets, memory: LegMemory, apart: Floats, teaches: Bools, *, passed_s: float, rules: Rules
+    markets: Markets,
+    memory: LegMemory,
+    apart: Floats,
+    teaches: Bools,
+    noise: Floats,
+    *,
+    passed_s: float,
+    rules: Rules,
 ) -> tuple[Floats, Floats]:
     """The cells' offsets after this pass, and by how much each was off in it, [C]."""
     cells, currencies = len(memory.offset), len(markets.currencies)
     cell = cells_of(markets).ravel()
-    precision = (teaches / memory.variance).ravel()
+    teaching = teaches.ravel()
+    precision = teaching / noise
     whole = np.bincount(cell, precision, cells)
     common = np.bincount(cell, precision * apart.ravel(), cells) / np.maximum(whole, _TINY)
     offset = memory.offset * (1 - _share(passed_s, rules.offset_memory_s))
-    offset = offset - _share(passed_s, rules.offset_half_life_s) * common
+    typical = np.bincount(cell, teaching, cells) / np.maximum(whole, _TINY)
+    slowly = rules.offset_half_life_s * (1 + typical / rules.offset_noise**2)
+    learned = (1 - 0.5 ** (passed_s / slowly)) * common
+    offset = offset - learned
     offset = np.minimum(np.maximum(offset, -rules.offset_max), rules.offset_max)
     dollars = np.flatnonzero(whole[::currencies] > 0)
-    if len(dollars) > 1:
+    if len(dollars):
         weight = markets.dollar_weight[dollars]
-        offset[::currencies][dollars] -= dollar_level(offset[::currencies][dollars], weight)
-    return offset, common * _share(passed_s, rules.offset_half_life_s)
+        offset -= dollar_level(offset[::currencies][dollars], weight)
+    return offset, learned
 
 
 def _hidden(

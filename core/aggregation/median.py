@@ -63,7 +63,8 @@ def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, .
     asked = np.asarray(quantiles, np.float64).reshape(len(quantiles), -1)
     targets = np.concatenate((asked - _SPLIT, asked + _SPLIT))
     found = np.searchsorted(reached, targets * whole + begins)
-    both = values.reshape(-1).take(np.minimum(found, np.arange(width - 1, values.size, width)))
+    first = np.arange(0, values.size, width)
+    both = values.reshape(-1).take(np.clip(found, first, first + width - 1))
     middle = (both[: len(quantiles)] + both[len(quantiles) :]) / 2
     middle[:, whole <= _SPLIT] = np.nan
     return np.asarray(middle)

@@ -32,6 +32,11 @@ class Rules:
     converted_factor: float = 0.75  # a leg that rests on a rate errs with the rate
     venue_share_max: float = 0.4  # of a feed's weight; below a half so that one venue holds no majority
 
+    # how well a rate is known: `core.aggregation.conversion`
+    settle_s: float = 30.0  # venues are so far behind each other when a currency moves
+    walk_slow_s: float = 45.0  # a currency's move is measured from where it was about so long ago
+    walk_half_life_s: float = 900.0
+
     # outliers: `core.aggregation.outliers`
     mad_factor: float = 3.0 * 1.4826  # three standard deviations of a normal spread, from its MAD
     floor_bands: float = 3.0  # never out within so many secondary bands of the centre
@@ -55,9 +60,10 @@ class Rules:
     teach_reach: float = 0.002  # a residual beyond this teaches nothing ...
     teach_deviations: float = 6.0  # ... unless the leg is known to be so noisy
     offset_half_life_s: float = 600.0
+    offset_noise: float = 6e-4  # legs that noisy teach an offset at half the pace
     offset_memory_s: float = 14_400.0  # an offset that is not renewed fades
     offset_max: float = 0.005
-    bias_half_life_s: float = 3_600.0
+    bias_half_life_s: float = 86_400.0
     bias_bands: float = 0.5
     offset_doubt: float = 1.5e-4
     bias_doubt: float = 5e-4

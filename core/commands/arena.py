@@ -56,6 +56,16 @@ def arena(
     leave_out: Annotated[
         str | None, typer.Option(help="Measure against a venue, or a leg, that no estimator sees.")
     ] = None,
+    break_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--break",
+            metavar="SEED",
+            help="Lay a made break of the stablecoins over four of the recorded days, and measure on these; "
+            "with --leave-out.",
+            min=0,
+        ),
+    ] = None,
 ) -> None:
     """Measure estimators: hit rates, reward per weight and rank among a hundred opponents.
 
@@ -63,11 +73,16 @@ def arena(
     compared with the venue that was hidden.
     """
     from core.forge.arena import SIMULATED, Wishes, plan_recorded, plan_simulated
+    from core.forge.broken_days import broken_days
     from core.forge.engines import DaskEngine, Engine, LocalEngine
     from core.forge.recordings import read_recording
 
     wishes = Wishes(seed, words(feeds), rounds, quick, words(entrants))
     recording = None if data == SIMULATED else read_recording(Path(data))
+    if break_seed is not None:
+        if recording is None or leave_out is None:
+            raise typer.BadParameter("needs candles and --leave-out", param_hint="--break")
+        recording = broken_days(recording, break_seed)
     plan = plan_simulated(wishes) if recording is None else plan_recorded(wishes, data, recording)
     if leave_out is not None:
         _show_hidden(plan, leave_out, recording, json_file)

@@ -106,21 +106,44 @@ def test_edges_of_a_dead_venue_give_no_rate(bench: Bench) -> None:
     assert bench.reason(got, "okx:BTC/USDT") is LegReason.NO_CONVERSION
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(("binance", "coinbase", "kraken", "okx")),
     st.sampled_from((0.01, 0.5, 1.05, 2.0, 100.0)),
     st.lists(st.floats(1 / 16, 1.0), min_size=20, max_size=20),
     st.lists(st.floats(-1e-4, 1e-4), min_size=20, max_size=20),
 )
-def test_a_trusted_venue_whose_every_edge_is_wrong_moves_no_rate_beyond_the_others(
-    liar: str, lie: float, trust: list[float], apart: list[float]
+def test_a_venue_whose_every_edge_is_new_and_wrong_moves_no_rate_beyond_the_others(
+    liar: str, lie: float, stood: list[float], apart: list[float]
 ) -> None:
     markets = Markets.of([each for each in FEEDS if each.base in STABLECOINS])
     legs = [leg for each in markets.feeds for leg in each.legs]
     edges = np.array([np.flatnonzero(markets.slot == slot)[0] for slot in markets.edge_slot])
     wrong = np.array([legs[edge].venue == liar for edge in edges])
-    known = np.where(wrong, 1.0, np.array(trust[: len(edges)]))
+    old = np.where(wrong, 0.0, np.array(stood[: len(edges)]) * 1e-4)
     price, live = np.exp(np.array(apart[: len(edges)])), np.ones(len(edges), np.bool_)
-    rates = solve_rates(Graph.of(markets), np.where(wrong, price * lie, price), live, known)
+    told = np.where(wrong, price * lie, price)
+    rates = solve_rates(Graph.of(markets), told, live, pair=np.zeros(len(edges)), edge=old**2)
     assert np.abs(np.log(rates)).max() < 3e-4
+
+
+def test_a_currency_that_falls_takes_no_other_one_with_it() -> None:
+    """USDC falls by 50 bps, and one of its two markets does not know yet: that is not put on USDT."""
+    markets = Markets.of(
+        [
+            feed(0, "USDT", "kraken:USDT/USD", band_ppm=100),
+            feed(1, "USDC", "kraken:USDC/USD", "okx:USDC/USDT", band_ppm=100),
+        ]
+    )
+    legs = [leg for each in markets.feeds for leg in each.legs]
+    edges = [legs[np.flatnonzero(markets.slot == slot)[0]] for slot in markets.edge_slot]
+    price = np.array([0.995 if (leg.base, leg.quote) == ("USDC", "USD") else 1.0 for leg in edges])
+    falling = np.array(["USDC" in (leg.base, leg.quote) for leg in edges])
+
+    def error_bps(walk: np.ndarray) -> float:
+        live = np.ones(len(edges), np.bool_)
+        rates = solve_rates(Graph.of(markets), price, live, pair=walk, edge=walk)
+        return abs(float(rates[markets.currencies.index("USDT")]) - 1) * 1e4
+
+    assert error_bps(np.zeros(len(edges))) > 10
+    assert error_bps(np.where(falling, (5e-3) ** 2, 0.0)) < 0.1

@@ -59,7 +59,7 @@ def test_one_pumped_venue_moves_the_price_by_no_more_than_a_secondary_band(
 
 def test_dollars_that_are_worth_less_at_a_venue_are_found_out() -> None:
     bench = _market()
-    for minute in range(60):
+    for minute in range(100):
         got = _show(bench, NOW + 60 * minute, kraken=-8e-4)
     leg = bench.legs.index("kraken:BTC/USD")
     assert got.legs.price[leg] == pytest.approx(20_000 * (1 - 8e-4), rel=1e-6)  # what the venue shows

@@ -23,7 +23,7 @@ from tests.aggregation.plain import legs as plain_legs
 from tests.aggregation.plain.legs import PlainLegLesson, PlainLegs
 
 
-def _lesson(rng: np.random.Generator) -> Lesson:
+def _lesson(rng: np.random.Generator, at: float) -> Lesson:
     """Small residuals, some of them large, some legs missing; weights as a pass gives them."""
     scale = rng.choice([1e-5, 2e-4, 1e-3, 0.05], SHAPE, p=[0.3, 0.4, 0.2, 0.1])
     residual = rng.normal(0, 1, SHAPE) * scale
@@ -40,16 +40,18 @@ def _lesson(rng: np.random.Generator) -> Lesson:
     if rng.random() < 0.7:  # a venue whose dollars follow another currency
         hidden = there & (MARKETS.venue == MARKETS.venues.index("okx")) & (MARKETS.quote == 0)
         residual[hidden] = -np.nan_to_num(rates[1]) + rng.normal(0, 1e-5, int(hidden.sum()))
-    return Lesson(residual, weight, used, price, rates)
+    since = at - rng.choice([0.0, 3.0, 60.0, 4_000.0], SHAPE)
+    return Lesson(residual, weight, used, price, rates, residual, since)
 
 
-def _plain(lesson: Lesson) -> PlainLegLesson:
+def _plain(lesson: Lesson, at: float) -> PlainLegLesson:
     return PlainLegLesson(
         residual={place: known(lesson.residual[place]) for place in PLACES},
         weight={place: float(lesson.weight[place]) for place in PLACES},
         used={place: bool(lesson.used[place]) for place in PLACES},
         log_price=[known(price) for price in lesson.log_price],
         log_rates={c: known(r) for c, r in zip(MARKETS.currencies, lesson.log_rates, strict=True)},
+        stood_s={place: at - float(lesson.since[place]) for place in PLACES},
     )
 
 
@@ -60,9 +62,9 @@ def test_what_is_learned_of_legs_is_what_the_plain_twin_learns(seed: int, steps:
     memory, twin = LegMemory.blank(MARKETS, RULES), PlainLegs(FEEDS, RULES)
     for step in steps:
         at += step
-        lesson = _lesson(rng)
+        lesson = _lesson(rng, at)
         memory = learn_legs(MARKETS, memory, lesson, at, RULES)
-        twin = plain_legs.learn(twin, _plain(lesson), at)
+        twin = plain_legs.learn(twin, _plain(lesson, at), at)
         _assert_same_legs(memory, twin)
 
 
@@ -81,6 +83,8 @@ def _assert_same_legs(memory: LegMemory, twin: PlainLegs) -> None:
     close(memory.misfit, [[twin.misfit[v, c] for c in MARKETS.currencies] for v in MARKETS.venues])
     close(memory.slow, [math.nan if slow is None else slow for slow in twin.slow])
     close(memory.move_square, twin.move_square)
+    close(memory.rate_square, [twin.rate_square[currency] for currency in MARKETS.currencies])
+    close(told.walk, [plain_legs.walk(twin, currency) for currency in MARKETS.currencies])
 
 
 @given(st.lists(st.floats(-0.01, 0.01), min_size=1, max_size=7), SEEDS)

@@ -76,7 +76,7 @@ def test_each_venue_is_manipulated_in_each_way() -> None:
     assert {each.kind for each in tried if each.venue == "okx"} == {"pump", "ramp", "freeze"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.01, 100.0), st.sampled_from([1.0, 1e6]), st.booleans())
 def test_of_two_venues_the_band_spans_both_so_the_true_price_is_inside(
     lie: float, volume: float, first: bool

@@ -101,7 +101,7 @@ def test_with_a_wrong_key_every_guarded_route_refuses_by_the_document(case: Any)
 
 
 @KEYED.parametrize()
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_with_a_customers_key_every_route_answers_by_the_document_and_admin_stays_closed(case: Any) -> None:
     case.headers = {**(case.headers or {}), "X-API-Key": CUSTOMER.text}
     answer = case.call_and_validate(

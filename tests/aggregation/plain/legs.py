@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chrono.feeds import Feed, Leg
-from core.aggregation.markets import DOLLAR_WEIGHTS
+from core.aggregation.markets import DOLLAR_WEIGHTS, STABLECOINS
 from core.aggregation.rules import Rules
 
 Place = tuple[int, int]
@@ -17,13 +17,16 @@ Place = tuple[int, int]
 
 @dataclass
 class PlainLegLesson:
-    """By leg: residual (None without a fresh price), weight, used. By feed: log_price. By currency: rate."""
+    """By leg: residual (None without a fresh price), weight, used, and how long its price has stood. By feed:
+    log_price. By currency: rate.
+    """
 
     residual: dict[Place, float | None]
     weight: dict[Place, float]
     used: dict[Place, bool]
     log_price: list[float | None]
     log_rates: dict[str, float | None]
+    stood_s: dict[Place, float]
 
 
 @dataclass
@@ -43,6 +46,8 @@ class PlainLegs:
     hidden: dict[str, str] = field(default_factory=dict)
     slow: list[float | None] = field(default_factory=list)
     move_square: list[float] = field(default_factory=list)
+    slow_rate: dict[str, float | None] = field(default_factory=dict)
+    rate_square: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for place, leg in self.legs():
@@ -53,9 +58,16 @@ class PlainLegs:
             self.hidden[leg.venue] = "USD"
         self.slow = [None for _ in self.feeds]
         self.move_square = [0.0 for _ in self.feeds]
+        self.slow_rate = dict.fromkeys(self.currencies())
+        self.rate_square = dict.fromkeys(self.currencies(), 0.0)
 
     def legs(self) -> list[tuple[Place, Leg]]:
         return [((f, k), leg) for f, feed in enumerate(self.feeds) for k, leg in enumerate(feed.legs)]
+
+    def currencies(self) -> set[str]:
+        """What is a leg's quote, and stablecoins; legs of them are edges between currencies."""
+        legs = [leg for _, leg in self.legs()]
+        return {"USD"} | {leg.quote for leg in legs} | {leg.base for leg in legs if leg.base in STABLECOINS}
 
     def band(self, place: Place) -> float:
         return self.feeds[place[0]].secondary_band_ppm / 1e6
@@ -121,7 +133,7 @@ def learn(memory: PlainLegs, lesson: PlainLegLesson, at: float) -> PlainLegs:
     new = copy.deepcopy(memory)
     new.at = at
     apart = _apart(memory, lesson)
-    common = _learn_offsets(memory, new, apart, passed_s)
+    common = _learn_offsets(memory, new, lesson, apart, passed_s)
     slowly = share(passed_s, rules.noise_half_life_s)
     for place, leg in memory.legs():
         if lesson.residual[place] is not None:
@@ -137,6 +149,7 @@ def learn(memory: PlainLegs, lesson: PlainLegLesson, at: float) -> PlainLegs:
     _centre_biases(new, lesson, apart)
     for feed in range(len(memory.feeds)):
         _learn_moves(memory, new, lesson, feed, passed_s)
+    _learn_walks(memory, new, lesson, passed_s)
     _learn_hidden(memory, new, lesson, passed_s)
     return new
 
@@ -150,31 +163,39 @@ def _apart(memory: PlainLegs, lesson: PlainLegLesson) -> dict[Place, float]:
             continue
         untold = memory.offset[leg.venue, leg.quote] + memory.bias[place] - shift(memory, place, leg)
         apart = (residual + untold) / (1 - min(lesson.weight[place], 0.75))
-        if abs(apart) <= max(rules.teach_reach, rules.teach_deviations * math.sqrt(memory.variance[place])):
+        reach = max(rules.teach_reach, rules.teach_deviations * math.sqrt(memory.variance[place]))
+        if abs(apart) <= reach and lesson.weight[place] <= 0.75:
             found[place] = apart
     return found
 
 
 def _learn_offsets(
-    memory: PlainLegs, new: PlainLegs, apart: dict[Place, float], passed_s: float
+    memory: PlainLegs,
+    new: PlainLegs,
+    lesson: PlainLegLesson,
+    apart: dict[Place, float],
+    passed_s: float,
 ) -> dict[tuple[str, str], float]:
     """Sets the offsets, and returns by how much each cell was off in this pass, as far as it is taken."""
     rules, common = memory.rules, {}
+    teaching = {p: leg for p, leg in memory.legs() if p in apart}
     for cell in memory.offset:
-        mine = [p for p, leg in memory.legs() if (leg.venue, leg.quote) == cell and p in apart]
-        precision = [1 / memory.variance[p] for p in mine]
-        off = (
-            sum(w * apart[p] for w, p in zip(precision, mine, strict=True)) / sum(precision) if mine else 0.0
-        )
-        common[cell] = off * share(passed_s, rules.offset_half_life_s)
+        mine = [p for p, leg in teaching.items() if (leg.venue, leg.quote) == cell]
+        precision = [1 / (memory.variance[p] + _edge_variance(memory, lesson, p)) for p in mine]
+        off = noise = 0.0
+        if mine:
+            off = sum(w * apart[p] for w, p in zip(precision, mine, strict=True)) / sum(precision)
+            noise = len(mine) / sum(precision)
+        slowly = rules.offset_half_life_s * (1 + noise / rules.offset_noise**2)
+        common[cell] = off * share(passed_s, slowly)
         faded = memory.offset[cell] * (1 - share(passed_s, rules.offset_memory_s))
         new.offset[cell] = clip(faded - common[cell], -rules.offset_max, rules.offset_max)
-    dollars = {leg.venue for p, leg in memory.legs() if leg.quote == "USD" and p in apart}
-    if len(dollars) > 1:
+    dollars = {leg.venue for leg in teaching.values() if leg.quote == "USD"}
+    if dollars:
         offsets = [new.offset[venue, "USD"] for venue in dollars]
         level = dollar_level(offsets, [DOLLAR_WEIGHTS.get(venue, 1.0) for venue in dollars])
-        for venue in dollars:
-            new.offset[venue, "USD"] -= level
+        for cell in new.offset:
+            new.offset[cell] -= level
     return common
 
 
@@ -204,6 +225,32 @@ def _learn_moves(
         new.slow[feed] = lesson.log_price[feed]
     else:
         new.slow[feed] = slow + share(passed_s, rules.move_half_life_s) * move
+
+
+def walk(memory: PlainLegs, currency: str) -> float:
+    """How far a currency moves, as a variance a second."""
+    return memory.rate_square[currency] * 2 * math.log(2) / memory.rules.walk_slow_s
+
+
+def _edge_variance(memory: PlainLegs, lesson: PlainLegLesson, place: Place) -> float:
+    """How far the two currencies of an edge may have moved since its price is what it is; 0 of other legs."""
+    leg = dict(memory.legs())[place]
+    if leg.base not in memory.currencies():
+        return 0.0
+    late_s = min(lesson.stood_s[place], memory.rules.told_s) + memory.rules.settle_s
+    return (walk(memory, leg.base) + walk(memory, leg.quote)) * late_s
+
+
+def _learn_walks(memory: PlainLegs, new: PlainLegs, lesson: PlainLegLesson, passed_s: float) -> None:
+    rules = memory.rules
+    for currency, rate in lesson.log_rates.items():
+        slow = memory.slow_rate[currency]
+        drift = 0.0 if rate is None or slow is None else rate - slow
+        new.slow_rate[currency] = rate if slow is None else slow + share(passed_s, rules.walk_slow_s) * drift
+        square = min(drift**2, rules.move_max**2)
+        new.rate_square[currency] += share(passed_s, rules.walk_half_life_s) * (
+            square - memory.rate_square[currency]
+        )
 
 
 def _learn_hidden(memory: PlainLegs, new: PlainLegs, lesson: PlainLegLesson, passed_s: float) -> None:

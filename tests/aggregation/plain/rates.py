@@ -28,7 +28,7 @@ def solve_rates(legs: list[PlainLeg], judged: list[LegReason]) -> dict[str, floa
     for _ in range(7):
         logs = {"USD": 0.0, **_least_squares(unknown, edges, weights)}
         residuals = [abs(log - logs[base] + logs[quote]) for base, quote, log in edges]
-        weights = [max(residual, 1e-4) ** -1.5 for residual in residuals]
+        weights = [max(residual / 1e-4, 1.0) ** -1.5 for residual in residuals]
     return {currency: math.exp(log) for currency, log in logs.items()}
 
 
@@ -39,7 +39,7 @@ def _least_squares(
     n = len(unknown)
     rows = [[0.0] * (n + 1) for _ in range(n)]
     for i in range(n):
-        rows[i][i] = 1e-9
+        rows[i][i] = 1e-15
     for (base, quote, log), weight in zip(edges, weights, strict=True):
         signs = [(c == base) - (c == quote) for c in unknown]
         for i in range(n):
