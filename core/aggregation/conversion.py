@@ -100,13 +100,15 @@ def _fit(graph: Graph, edge: Floats, live: Bools, alike: Floats, own: Floats) ->
     rows[:, free] = edge
     squares = (rows[:, :, None] * rows[:, None, :]).reshape(len(edge), -1)
     signs = np.full(free + 1, -1.0)
-    weight = live * (_NOISE / alike) ** 2
+    known, last = live * (_NOISE / alike) ** 2, live * (_NOISE / own) ** 2
+    weight = known
     for turn in range(_ROUNDS + 1):
         normal = (weight @ squares).reshape(free + 1, free + 1)
         signs[:free] = np.linalg.solve(normal[:free, :free] + graph.ridge, normal[:free, free])
-        scale = own if turn == _ROUNDS - 1 else alike
-        far = np.maximum(np.abs(rows @ signs) / scale, 1.0)
-        weight = live * (_NOISE / scale) ** 2 / (far * np.sqrt(far))
+        if turn == _ROUNDS - 1:
+            known, alike = last, own
+        far = np.maximum(np.abs(rows @ signs) / alike, 1.0)
+        weight = known / (far * np.sqrt(far))
     return signs[:free]
 
 

@@ -64,7 +64,7 @@ def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, .
     targets = np.concatenate((asked - _SPLIT, asked + _SPLIT))
     found = np.searchsorted(reached, targets * whole + begins)
     first = np.arange(0, values.size, width)
-    both = values.reshape(-1).take(np.clip(found, first, first + width - 1))
+    both = values.reshape(-1).take(np.minimum(np.maximum(found, first), first + (width - 1)))
     middle = (both[: len(quantiles)] + both[len(quantiles) :]) / 2
     middle[:, whole <= _SPLIT] = np.nan
     return np.asarray(middle)

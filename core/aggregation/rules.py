@@ -82,7 +82,7 @@ class Rules:
     # what the others will say: `core.aggregation.follow`
     follow_bands: float = 2.0
     follow_max: float = 0.002
-    follow_venue_bands: float = 0.4  # from one end to the other less than a band, whatever it shows
+    follow_venue_bands: float = 0.2  # from one end to the other less than a band, whatever it shows
     follow_apart_bands: float = 3.0
     follow_trade_bands: float = 3.0
     follow_move_bands: float = 3.0
