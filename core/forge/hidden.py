@@ -21,6 +21,7 @@ from core.forge.match import entrants_schedule
 from core.forge.ports import Estimator, EstimatorMaker
 from core.forge.tape import Schedule, Tape, polls
 
+DAY_MOMENTS_MIN: Final = 60
 NEAR_BPS: Final = (5.0, 50.0)
 CALM_BPS: Final = 4.5
 """A moment is calm if the hidden price moved less than this in the minute before it."""
@@ -73,7 +74,8 @@ def hidden_rows(
 ) -> list[dict[str, Any]]:
     """One row an estimator and feed with a hidden price: shares within 5 and 50 bps, calm and all.
 
-    `worst_day_points` is the lowest difference from the plain median's share on any day, in percent points.
+    `worst_day_points` is the lowest difference from the plain median's share on any day, in percent points;
+    a day with fewer than DAY_MOMENTS_MIN moments says nothing.
     """
     rows = []
     joined = _join(parts)
@@ -90,7 +92,7 @@ def hidden_rows(
             row: dict[str, Any] = {"estimator": entrant, "feed": name, "kind": "hidden"}
             row |= _shares("calm", error, calm) | _shares("all", error, known)
             if base is not None:
-                row["worst_day_points"] = _worst_day(joined, error, base, feed, known)
+                row |= _worst_day(joined, error, base, feed, known)
             rows.append(row)
     return rows
 
@@ -103,15 +105,17 @@ def _shares(title: str, error: Floats, which: Bools) -> dict[str, Any]:
     return told
 
 
-def _worst_day(joined: Compared, error: Floats, base: int, feed: int, known: Bools) -> float:
+def _worst_day(joined: Compared, error: Floats, base: int, feed: int, known: Bools) -> dict[str, float]:
     plain = np.abs(joined.error_bps[base, :, feed])
     day = joined.at // _DAY_S
     near = NEAR_BPS[0]
+    days = [known & (day == each) for each in np.unique(day[known])]
     gaps = [
         np.mean(error[rows] <= near) - np.mean(plain[rows] <= near)
-        for rows in (known & (day == each) for each in np.unique(day[known]))
+        for rows in days
+        if rows.sum() >= DAY_MOMENTS_MIN
     ]
-    return round(float(min(gaps)) * 100, 4)
+    return {"worst_day_points": round(float(min(gaps)) * 100, 4)} if gaps else {}
 
 
 def _join(parts: Sequence[Compared]) -> Compared:
