@@ -1,8 +1,8 @@
 """One pass after the other: what a service calls for the estimates of all feeds.
 
-`kernel` makes the pass, `learned` improves it by what earlier passes and finished rounds have taught, `pools`
-holds the pace of a feed that rests on pools alone. `Aggregator` keeps the order, the last LIVE values and the
-count of passes.
+`kernel` makes the pass, `leaps` says when one or two venues are not believed, `learned` improves it by what
+earlier passes and finished rounds have taught, `pools` holds the pace of a feed that rests on pools alone.
+`Aggregator` keeps the order, the last LIVE values and the count of passes.
 
 A feed is LIVE while a leg is used. Then it is STALE: price and band are the last LIVE ones and the rest is
 NaN. It is NONE if it never was LIVE.
@@ -11,13 +11,15 @@ NaN. It is NONE if it never was LIVE.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.aggregation.conversion import Graph
-from core.aggregation.estimates import Estimates, FeedState, Floats, LegColumns
+from core.aggregation.estimates import Estimates, FeedState, Floats, LegColumns, LegReason
 from core.aggregation.kernel import Pass, estimate_all
+from core.aggregation.leaps import leaps
 from core.aggregation.learned import Learned, Memory
 from core.aggregation.markets import NOTIONAL, VOLUME, Bools, Markets
 from core.aggregation.pools import steadied
@@ -44,6 +46,13 @@ class Aggregator:
         known = self._learned.corrections(at)
         seen = window.observed(at)
         new = estimate_all(markets, self._graph, seen, at, window.rules, known=known)
+        leapt = leaps(markets, new, before=self._price, since_s=at - self._live_at, rules=window.rules)
+        if leapt.any():
+            seen = replace(seen, price=np.where(leapt, np.nan, seen.price))
+            held = estimate_all(markets, self._graph, seen, at, window.rules, known=known)
+            np.putmask(held.reason, leapt, LegReason.UNCONFIRMED.value)
+            np.copyto(held.shown, new.shown, where=leapt)
+            new = held
         new = self._learned.improved(new, seen, at)
         traded = window.take_traded()
         used = new.weight > 0

@@ -45,6 +45,8 @@ class Rules:
     # aggregators of decentralized exchanges: `core.aggregation.pools`
     dex_agreement: float = 0.01  # another venue must show a price as near as this
     dex_share_max: float = 0.2  # of a feed's weight, all together, while an exchange has any
+    leap_max: float = 0.1  # of the last live price, for one or two venues: `core.aggregation.leaps`
+    leap_hold_s: float = 300.0
     dex_move_per_minute: float = 0.01  # of the price of a feed that rests on them alone
 
     # a leg's price and the estimate's band: `core.aggregation.window`, `core.aggregation.estimate`
