@@ -19,7 +19,7 @@ from core.messages import PassMessage
 Feeds = frozenset[str]
 
 MESSAGES_MAX: Final = 4_096
-"""Joined updates kept for one pass; more are joined for each client."""
+"""Updates of one pass that are looked out for; more are joined for each client."""
 
 
 RING_MAX: Final = 256
@@ -53,6 +53,7 @@ class Board:
         self._changed: dict[str, int] = {}
         self._all_changed = 0
         self._updates: dict[tuple[Feeds, int, int], bytes] = {}
+        self._asked: set[tuple[Feeds, int, int]] = set()
         self._heads: dict[tuple[int, int], bytes] = {}
         self._orders: dict[Feeds, tuple[str, ...]] = {}
         self._ring: deque[Pass] = deque(maxlen=RING_MAX)
@@ -84,6 +85,7 @@ class Board:
         self._changed.update(dict.fromkeys(message.fragments, self.ordinal))
         self._all_changed = min(self._changed.values(), default=0)
         self._updates.clear()
+        self._asked.clear()
         self._heads.clear()
 
     def snapshot(self, feeds: Feeds, at: float) -> bytes:
@@ -92,7 +94,11 @@ class Board:
         return _joined(orjson.dumps(head), self._newest(feeds, 0))
 
     def update(self, feeds: Feeds, seen: int, previous: int) -> bytes:
-        """What changed after the ordinal `seen`, for a client whose last message had `previous`."""
+        """What changed after the ordinal `seen`, for a client whose last message had `previous`.
+
+        Kept from the second client on who asks for the same: to keep thousands that one client each asks for
+        costs more than to make them.
+        """
         key = (feeds, seen, previous)
         message = self._updates.get(key)
         if message is None:
@@ -100,8 +106,11 @@ class Board:
             if head is None:
                 head = self._heads[seen, previous] = orjson.dumps(self._update_head(seen, previous))
             message = _joined(head, self._newest(feeds, seen))
-            if len(self._updates) < MESSAGES_MAX:
+            if len(self._asked) >= MESSAGES_MAX:
+                return message
+            if key in self._asked:
                 self._updates[key] = message
+            self._asked.add(key)
         return message
 
     def find(self, sequence: int) -> int | None:

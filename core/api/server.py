@@ -265,6 +265,7 @@ def _config(app: FastAPI, limits: StreamLimits, head_s: float) -> uvicorn.Config
         ws=cast(type[asyncio.Protocol], partial(_StreamProtocol, frames=_Frames())),
         ws_max_size=limits.message_bytes_max,
         ws_per_message_deflate=False,
+        ws_ping_interval=None,  # the stream's heartbeats find dead clients: what is not taken ends them
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -136,6 +136,19 @@ class Session:
             self._sent_at = at
         return outgoing
 
+    def next_plain(self, board: Board, at: float) -> bytes | None:
+        """The next pass's update, if that and nothing else is due, as it nearly always is.
+
+        None means that `next` knows better. It counts as sent.
+        """
+        if self._replies or self._close or self._snapshot_due or self._replaying or self._since is not None:
+            return None
+        if board.ordinal - self._ordinal != 1 or not self.feeds:
+            return None
+        body = board.update(self.feeds, self._ordinal, self._sequence)
+        self._ordinal, self._sequence, self._sent_at = board.ordinal, board.sequence, at
+        return body
+
     def _due(self, board: Board, at: float) -> Outgoing | Close | None:
         if self._replies:
             return self._replies.popleft()

@@ -298,13 +298,16 @@ class Hub:
         if client.direct is None or not client.idle or not client.direct.takes_text:
             client.wake.set()
             return
-        outgoing = client.session.next(self._board, self._clock())
+        now = self._clock()
+        body = client.session.next_plain(self._board, now)
+        if body is not None:
+            client.direct.write(body)
+            told_at.append(self._board.at)
+            return
+        outgoing = client.session.next(self._board, now)
         if isinstance(outgoing, Outgoing):
             client.direct.write(outgoing.body)
-            if outgoing.pass_at is None or outgoing.conflated:
-                self._count(outgoing)
-            else:
-                told_at.append(outgoing.pass_at)
+            self._count(outgoing)
         elif outgoing is not None:
             client.wake.set()
 

@@ -191,13 +191,35 @@ def test_replies_that_are_not_taken_are_bounded(board: Board) -> None:
 
 
 def test_clients_of_one_subscription_share_one_text(board: Board) -> None:
-    sessions = [Session(LIMITS, NOW) for _ in range(2)]
+    sessions = [Session(LIMITS, NOW) for _ in range(4)]
     arrive(board, 1)
     for session in sessions:
         subscribed(session, board, "BTC/USD", "ETH/USD")
         told(session, board)
     arrive(board, 2)
-    first, second = [session.next(board, NOW) for session in sessions]
-    assert isinstance(first, Outgoing)
-    assert isinstance(second, Outgoing)
-    assert first.body is second.body
+    first, second, third, fourth = [session.next_plain(board, NOW) for session in sessions]
+    assert first == second == third
+    assert second is third is fourth
+
+
+def test_a_plain_update_is_what_is_told_otherwise(board: Board) -> None:
+    one, other = Session(LIMITS, NOW), Session(LIMITS, NOW)
+    arrive(board, 1)
+    for session in (one, other):
+        assert session.next_plain(board, NOW) is None, "nothing was asked for"
+        session.receive('{"op":"subscribe","feeds":["BTC/USD"]}', NOW)
+        assert session.next_plain(board, NOW) is None, "the reply comes first"
+        told(session, board)
+        assert session.next_plain(board, NOW) is None, "the snapshot comes first"
+        told(session, board)
+        assert session.next_plain(board, NOW) is None, "nothing is new"
+    for sequence in (2, 3):
+        arrive(board, sequence)
+        outgoing = other.next(board, NOW)
+        assert isinstance(outgoing, Outgoing)
+        assert one.next_plain(board, NOW) == outgoing.body
+    arrive(board, 4)
+    arrive(board, 5)
+    assert one.next_plain(board, NOW) is None, "what was skipped is to be counted"
+    one.close(1001, "stopping")
+    assert one.next_plain(board, NOW) is None
