@@ -82,24 +82,27 @@ class Rules:
     hidden_square_max: float = 0.05**2
 
     # what the others will say: `core.aggregation.follow`
-    follow_bands: float = 2.0
+    follow_unit_min: float = 1e-3  # bands narrower than this are no measure of how far venues stand apart
+    follow_units: float = 2.0
     follow_max: float = 0.002
-    follow_venue_bands: float = 0.2  # from one end to the other less than a band, whatever it shows
-    follow_apart_bands: float = 3.0
-    follow_trade_bands: float = 3.0
-    follow_move_bands: float = 3.0
+    follow_news_bands: float = 0.25  # from one end to the other half a band, whatever a venue shows
+    follow_standing_rounds: float = 10.0  # after so many what a venue says is no news
+    follow_apart_units: float = 3.0
+    follow_trade_units: float = 3.0
+    follow_move_units: float = 3.0
     follow_usual: float = 3.0
-    follow_usual_min_bands: float = 0.05
+    follow_usual_min_units: float = 0.05
     follow_trade_s: float = 20.0  # by which Flare's example provider weighs a trade's age
-    follow_teach_bands: float = 2.0
-    follow_odd_bands: float = 10.0
+    follow_teach_units: float = 2.0
+    follow_odd_units: float = 10.0
     follow_rounds: float = 1_000.0
     follow_score_rounds: float = 30.0
     follow_rounds_min: float = 10.0
     follow_ridge: float = 5.0
-    follow_own_ridge: float = 20.0
+    follow_own_ridge: float = 2.0
+    follow_constant_ridge: float = 0.5  # venues stand apart for hours: that must not take hours to learn
     follow_noise_power: float = 1.0
-    follow_noise_floor_bands: float = 0.02
+    follow_noise_floor_units: float = 0.02
     follow_margin: float = 0.01
     follow_stale_s: float = 900.0
     follow_history: int = 256

@@ -1,7 +1,7 @@
 """What a pass shows of the others before their round is finished, kept until it is.
 
 Knows our price, what our legs showed beside it, and the passes before. Does not know any median, nor what a
-signal is worth: that is learned in `follow`. All signals are in secondary bands of the feed, cut to bounds of
+signal is worth: that is learned in `follow`. Signals are in units of the feed (`unit_of`), cut to bounds of
 `rules`, and 0 where there is nothing to say:
 
 - **apart**: how far each used leg is from our price, before any correction of ours.
@@ -48,6 +48,14 @@ class Shown:
     traded_age_s: Floats
 
 
+def unit_of(markets: Markets, rules: Rules) -> Floats:
+    """In what each feed's signals and corrections are told, [F]: secondary bands, or `follow_unit_min`.
+
+    Stablecoins' bands of 1 bp are no measure of how far apart venues stand.
+    """
+    return np.maximum(markets.band, rules.follow_unit_min)
+
+
 class SignalHistory:
     """The signals of the latest passes, for the rounds that finish after them. Bounded by `follow_history`.
 
@@ -58,7 +66,7 @@ class SignalHistory:
     def __init__(self, markets: Markets, rules: Rules) -> None:
         feeds, legs = markets.shape
         self._rules, self._count = rules, 0
-        self._band = markets.band[:, None]
+        self._unit = unit_of(markets, rules)[:, None]
         size = rules.follow_history
         self._at = np.full(size, -np.inf)
         self._log_price = np.full((size, feeds), np.nan)
@@ -72,10 +80,10 @@ class SignalHistory:
         moved = np.stack([self._price_at(at - back) for back in LOOKBACKS_S], axis=1) - log_price[:, None]
         told = Signals(
             log_price,
-            self._bounded(shown.apart, rules.follow_apart_bands),
-            self._bounded(shown.traded, rules.follow_trade_bands),
+            self._bounded(shown.apart, rules.follow_apart_units),
+            self._bounded(shown.traded, rules.follow_trade_units),
             _freshness(shown, rules.follow_trade_s),
-            self._bounded(moved, rules.follow_move_bands),
+            self._bounded(moved, rules.follow_move_units),
         )
         self._remember(told, at)
         return told
@@ -98,8 +106,8 @@ class SignalHistory:
         place = self._newest_before(at)
         return (self._low[0], self._high[0]) if place is None else (self._low[place], self._high[place])
 
-    def _bounded(self, apart: Floats, bands: float) -> Floats:
-        return np.asarray(np.clip(np.nan_to_num(apart / self._band), -bands, bands))
+    def _bounded(self, apart: Floats, units: float) -> Floats:
+        return np.asarray(np.clip(np.nan_to_num(apart / self._unit), -units, units))
 
     def _price_at(self, at: float) -> Floats:
         place = self._newest_before(at)

@@ -76,7 +76,7 @@ def entrants_schedule(tape: Tape, seed: int) -> Schedule:
     rng = np.random.default_rng([seed, 13, int(tape.voting_round[0])])
     if tape.is_coarse:
         at = tape.commit_at[:, None] - COMMIT_S + np.arange(0.0, EPOCH_S, _COARSE_S)
-        return Schedule(at.ravel() + float(rng.random()) * POLL_S, POLL_LATENCY_S)
+        return Schedule(at.ravel() + POLL_LATENCY_S + float(rng.random()) * POLL_S, POLL_LATENCY_S)
     dense = np.arange(COMMIT_S - _DENSE_S, COMMIT_S - POLL_S + 1e-9, POLL_S)
     sparse = np.concatenate(
         (np.arange(_SPARSE_S, COMMIT_S - _DENSE_S, _SPARSE_S), np.arange(COMMIT_S + 2.0, EPOCH_S, _SPARSE_S))

@@ -18,6 +18,7 @@ from core.aggregation.learned import Memory
 from core.aggregation.legs import cells_of, corrections
 from core.aggregation.markets import Markets
 from core.aggregation.rules import Rules
+from core.aggregation.signals import unit_of
 
 _BPS: Final = 1e4
 _PPM: Final = 1e6
@@ -92,7 +93,7 @@ def feed_skills(markets: Markets, memory: Memory, rules: Rules, at: float) -> Se
     """Every feed, in the order of the table."""
     speaks = chosen(memory.follow, at, rules).tolist()
     stretch: Floats = factor(memory.band, rules)
-    loss = memory.follow.loss * markets.band * _PPM
+    loss = memory.follow.loss * unit_of(markets, rules) * _PPM
     reports = []
     for row, feed in enumerate(markets.feeds):
         rounds = int(memory.follow.rounds[row])

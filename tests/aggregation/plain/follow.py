@@ -33,9 +33,9 @@ class _Taught:
 
     rows: list[tuple[float, list[float], float]] = field(default_factory=list)  # weight, signals, target
 
-    def solved(self, size: int, ridge: float) -> list[float]:
+    def solved(self, size: int, ridge: list[float]) -> list[float]:
         """The coefficients with the least squares and the least of themselves."""
-        left = [[ridge * (i == j) for j in range(size)] for i in range(size)]
+        left = [[ridge[i] * (i == j) for j in range(size)] for i in range(size)]
         right = [0.0] * size
         for weight, signals, target in self.rows:
             for i in range(size):
@@ -59,6 +59,7 @@ class PlainFollow:
         self.own = [[0.0] * (2 * len(feed.legs) + len(LOOKBACKS_S) + 1) for feed in feeds]
         self.loss = [[0.0] * 4 for _ in feeds]
         self.usual = [[0.0, 0.0] for _ in feeds]  # of books, of trades
+        self.standing = [[0.0] * (2 * len(feed.legs)) for feed in feeds]
         self.rounds, self.odd = [0] * len(feeds), [False] * len(feeds)
         self.learned_at = -math.inf
 
@@ -72,33 +73,34 @@ class PlainFollow:
         if not self.rounds[feed]:
             return apart
         rules = self.rules
-        reach = rules.follow_usual * max(self.usual[feed][kind], rules.follow_usual_min_bands)
+        reach = rules.follow_usual * max(self.usual[feed][kind], rules.follow_usual_min_units)
         return apart * min(max(2 - abs(apart) / reach, 0.0), 1.0)
 
     def choices(self, signals: PlainSignals, feed: int) -> list[float]:
-        """What each choice would add, in secondary bands, within the bounds."""
+        """What each choice would add, in units, within the bounds."""
         here, own, cells = self.feeds[feed], self.own[feed], len(self.cells)
         books, trades = self.heard(signals, feed)
-        by_venue = dict.fromkeys([leg.venue for leg in here.legs], 0.0)
-        for k, leg in enumerate(here.legs):
-            cell = self.cells.index((leg.venue, leg.quote))
-            book = (self.common[cell] + own[k]) * books[k]
-            trade = (self.common[cells + cell] + own[len(here.legs) + k]) * trades[k]
-            by_venue[leg.venue] += book + trade
-        most = self.rules.follow_venue_bands
-        by_weights = own[-1] + sum(min(max(each, -most), most) for each in by_venue.values())
+        usually, news = own[-1], 0.0
+        for k, (leg, said) in enumerate(zip([*here.legs] * 2, [*books, *trades], strict=True)):
+            cell = self.cells.index((leg.venue, leg.quote)) + (cells if k >= len(here.legs) else 0)
+            factor, standing = self.common[cell] + own[k], self.standing[feed][k]
+            usually += factor * standing
+            news += factor * (said - standing)
+        unit = unit_of(here, self.rules)
+        most = self.rules.follow_news_bands * max(_band(here) / unit, self.usual[feed][0])
+        by_weights = usually + min(max(news, -most), most)
         by_move = zip(
             self.common[2 * cells :], own[2 * len(here.legs) : -1], signals.moved[feed], strict=True
         )
         late = sum((common + mine) * moved for common, mine, moved in by_move)
-        bound = min(self.rules.follow_bands, self.rules.follow_max / _band(here))
+        bound = min(self.rules.follow_units, self.rules.follow_max / unit)
         return [min(max(each, -bound), bound) for each in (0.0, by_weights, late, by_weights + late)]
 
     def predicted(self, signals: PlainSignals, feed: int, at: float) -> tuple[float, float]:
         """What is added to the log price, and the mean error that this has left."""
-        choice, band = self._choice(feed, at), _band(self.feeds[feed])
-        error = max(self.loss[feed][choice], self.rules.follow_noise_floor_bands)
-        return self.choices(signals, feed)[choice] * band, error * band
+        choice, unit = self._choice(feed, at), unit_of(self.feeds[feed], self.rules)
+        error = max(self.loss[feed][choice], self.rules.follow_noise_floor_units)
+        return self.choices(signals, feed)[choice] * unit, error * unit
 
     def _choice(self, feed: int, at: float) -> int:
         rules, loss = self.rules, self.loss[feed]
@@ -118,7 +120,7 @@ class PlainFollow:
         for feed, target in enumerate(targets):
             if target is not None:
                 self._score(then, feed, target)
-        teach = self.rules.follow_teach_bands
+        teach = self.rules.follow_teach_units
         bounded = [None if each is None else min(max(each, -teach), teach) for each in targets]
         self._learn_common(then, bounded)
         for feed, target in enumerate(bounded):
@@ -130,20 +132,24 @@ class PlainFollow:
         self.learned_at = commit_at
 
     def _get_used_to(self, then: PlainSignals, feed: int) -> None:
-        """The middle of the distances that legs show, a little more of the newest."""
+        """The middle of the distances that legs show, and what each says: a little more of the newest."""
+        lately = max(1 / self.rules.follow_standing_rounds, 1 / (self.rounds[feed] + 1))
+        said = [each for kind in self.heard(then, feed) for each in kind]
+        for k, each in enumerate(said):
+            self.standing[feed][k] += lately * (each - self.standing[feed][k])
         share = max(1 / self.rules.follow_score_rounds, 1 / (self.rounds[feed] + 1))
         for kind, legs in enumerate((then.apart[feed], then.traded[feed])):
-            said = [abs(each) for each in legs if each]
-            if said:
-                self.usual[feed][kind] += share * (median(said) - self.usual[feed][kind])
+            far = [abs(each) for each in legs if each]
+            if far:
+                self.usual[feed][kind] += share * (median(far) - self.usual[feed][kind])
 
     def _target(self, then: PlainSignals, median: float | None, feed: int) -> float | None:
-        """How far the median was from our price, in bands; None where that is odd."""
+        """How far the median was from our price, in units; None where that is odd."""
         price = then.log_price[feed]
         if median is None or price is None:
             return None
-        target = (math.log(median) - price) / _band(self.feeds[feed])
-        return target if abs(target) <= self.rules.follow_odd_bands else None
+        target = (math.log(median) - price) / unit_of(self.feeds[feed], self.rules)
+        return target if abs(target) <= self.rules.follow_odd_units else None
 
     def _score(self, then: PlainSignals, feed: int, target: float) -> None:
         share = max(1 / self.rules.follow_score_rounds, 1 / (self.rounds[feed] + 1))
@@ -152,7 +158,7 @@ class PlainFollow:
 
     def _weight(self, feed: int) -> float:
         """A feed counts less, the further its medians have been from what was foretold."""
-        noise = max(min(self.loss[feed]), self.rules.follow_noise_floor_bands)
+        noise = max(min(self.loss[feed]), self.rules.follow_noise_floor_units)
         return 1 / noise**self.rules.follow_noise_power
 
     def _row(self, then: PlainSignals, feed: int) -> list[float]:
@@ -170,7 +176,7 @@ class PlainFollow:
         for feed, target in enumerate(targets):
             if target is not None:
                 self._common.rows.append((self._weight(feed), self._row(then, feed), target))
-        self.common = self._common.solved(len(self.common), self.rules.follow_ridge)
+        self.common = self._common.solved(len(self.common), [self.rules.follow_ridge] * len(self.common))
 
     def _learn_own(self, then: PlainSignals, feed: int, target: float) -> None:
         """From what the common factors leave."""
@@ -181,7 +187,10 @@ class PlainFollow:
         taught.rows.append(
             (self._weight(feed), [*books, *trades, *then.moved[feed], 1.0], target - explained)
         )
-        self.own[feed] = taught.solved(len(self.own[feed]), self.rules.follow_own_ridge)
+        size = len(self.own[feed])
+        self.own[feed] = taught.solved(
+            size, [self.rules.follow_own_ridge] * (size - 1) + [self.rules.follow_constant_ridge]
+        )
 
 
 class PlainHistory:
@@ -207,14 +216,19 @@ class PlainHistory:
         for feed, price in enumerate(log_price):
             before = [self._price(feed, at - back) for back in LOOKBACKS_S]
             moves = [None if b is None or price is None else b - price for b in before]
-            moved.append(_cut(moves, feeds[feed], rules.follow_move_bands))
-            trades.append(_cut([a for a, _ in traded[feed]], feeds[feed], rules.follow_trade_bands))
+            moved.append(_cut(moves, unit_of(feeds[feed], rules), rules.follow_move_units))
+            trades.append(
+                _cut([a for a, _ in traded[feed]], unit_of(feeds[feed], rules), rules.follow_trade_units)
+            )
             fresh = [
                 0.0 if a is None else math.exp(-age_s / rules.follow_trade_s) + 1e-3
                 for a, age_s in traded[feed]
             ]
             freshness.append([each / max(sum(fresh), 1e-3) for each in fresh])
-        books = [_cut(legs, feeds[feed], rules.follow_apart_bands) for feed, legs in enumerate(apart)]
+        books = [
+            _cut(legs, unit_of(feeds[feed], rules), rules.follow_apart_units)
+            for feed, legs in enumerate(apart)
+        ]
         told = PlainSignals(log_price, books, trades, freshness, moved)
         if len(self.kept) > 1 and self.kept[-1][0] - self.kept[-2][0] < self.rules.follow_spacing_s:
             self.kept.pop()
@@ -232,9 +246,14 @@ class PlainHistory:
         return before[-1].log_price[feed] if before else None
 
 
-def _cut(apart: Sequence[float | None], feed: Feed, bound: float) -> list[float]:
-    """In secondary bands, within a bound; 0 for what is not known."""
-    return [0.0 if a is None else min(max(a / _band(feed), -bound), bound) for a in apart]
+def _cut(apart: Sequence[float | None], unit: float, bound: float) -> list[float]:
+    """In units, within a bound; 0 for what is not known."""
+    return [0.0 if a is None else min(max(a / unit, -bound), bound) for a in apart]
+
+
+def unit_of(feed: Feed, rules: Rules) -> float:
+    """In what a feed's signals and corrections are told."""
+    return max(_band(feed), rules.follow_unit_min)
 
 
 def _band(feed: Feed) -> float:
