@@ -6,7 +6,9 @@ know the truth: what all legs share is never seen here (`follow` learns that fro
 A leg's reading is `log(price) + log(rate of its quote) + offset + bias`, and its residual `e` is how far that
 is from the estimate, divided by one less the leg's own weight, so that a loud leg is not praised for agreeing
 with itself. All memories forget by half-lives in `rules`; a residual beyond `teach_reach` teaches nothing, so
-a venue that is pumped, stuck or in another unit changes no memory.
+a venue that is pumped, stuck or in another unit changes no memory. Of a leg that has taught for less than
+`teach_first_s` up to `offset_max` is believed: two dollars that already stand 27 bps apart at the start would
+never be found out.
 
 - **offset**, of a venue's quote currency: the dollars of two venues are not the same where money moves
   slowly, and a venue's USDT may stand apart from the rest. The weighted mean of the residuals of all legs
@@ -180,7 +182,9 @@ def learn_legs(markets: Markets, memory: LegMemory, lesson: Lesson, at: float, r
     told = corrections(markets, memory, rules).shift
     untold = memory.offset.take(cells_of(markets)) + memory.bias - told
     apart = (lesson.residual + untold) / (1 - np.minimum(lesson.weight, _OWN_SHARE_MAX))
-    reach = np.maximum(rules.teach_reach, rules.teach_deviations * np.sqrt(memory.variance))
+    first = memory.taught_s < rules.teach_first_s
+    reach = np.where(first, rules.offset_max, rules.teach_reach)
+    reach = np.maximum(reach, rules.teach_deviations * np.sqrt(memory.variance))
     teaches = (np.abs(apart) <= reach) & (lesson.weight <= _OWN_SHARE_MAX)  # not where it is NaN
     apart = np.where(teaches, apart, 0.0)
     noise = _noise(markets, memory, at - lesson.since, rules)

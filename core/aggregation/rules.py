@@ -60,6 +60,7 @@ class Rules:
     # what legs have shown themselves to be: `core.aggregation.legs`
     lesson_s_max: float = 60.0  # the most that one pass can teach, however long the silence before it
     teach_reach: float = 0.002  # a residual beyond this teaches nothing ...
+    teach_first_s: float = 600.0  # until then a residual up to `offset_max` teaches
     teach_deviations: float = 6.0  # ... unless the leg is known to be so noisy
     offset_half_life_s: float = 600.0
     offset_noise: float = 6e-4  # legs that noisy teach an offset at half the pace

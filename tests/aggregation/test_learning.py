@@ -68,6 +68,15 @@ def test_dollars_that_are_worth_less_at_a_venue_are_found_out() -> None:
     assert offset[kraken, 0] == pytest.approx(8e-4, rel=0.2)
 
 
+def test_dollars_that_stand_far_apart_from_the_first_look_on_are_found_out_too() -> None:
+    bench = _market()
+    for minute in range(300):
+        _show(bench, NOW + 60 * minute, kraken=-27e-4)
+    kraken = bench.window.markets.venues.index("kraken")
+    offset = bench.aggregator.memory.legs.offset.reshape(len(bench.window.markets.venues), -1)
+    assert offset[kraken, 0] == pytest.approx(27e-4, rel=0.2)
+
+
 def test_a_pair_that_is_called_dollar_and_moves_like_usdt_is_treated_so() -> None:
     bench = _market()
     for step in range(240):
@@ -114,6 +123,20 @@ def test_a_venue_that_the_others_follow_takes_the_price_no_further_than_a_second
     got = _show(forged, at + 90, **(here | {"kraken": lie})).price[0]
     assert abs(wanted / (20_000 * (1 + here["kraken"])) - 1) < 0.5e-4  # it is followed
     assert abs(got / wanted - 1) <= _BAND
+
+
+def test_a_venue_that_others_follow_is_followed_whole_where_it_has_stood_and_hardly_in_what_is_new() -> None:
+    """Kraken stands 8 bps off and the others are with it; then it stands 8 bps farther for one look."""
+    bench, rng = _market(), np.random.default_rng(17)
+    for voting_round in range(60):
+        at, here = NOW + 90 * voting_round, _apart(rng) | {"kraken": 8e-4}
+        got = _show(bench, at, **here)
+        bench.aggregator.learn(np.array([20_000 * (1 + 8e-4), math.nan]), at)
+    assert got.price[0] == pytest.approx(20_000 * (1 + 8e-4), rel=1.5e-4)
+    here = _apart(rng)
+    before = _show(bench, at + 90, **(here | {"kraken": 8e-4})).price[0]
+    after = _show(bench, at + 90.5, **(here | {"kraken": 16e-4})).price[0]
+    assert abs(after / before - 1) < 8e-4 / 2
 
 
 def test_others_that_read_last_trades_are_followed_to_them() -> None:

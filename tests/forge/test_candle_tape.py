@@ -17,6 +17,7 @@ from core.forge.arena import BadPlan, Wishes, plan_recorded, play_segment
 from core.forge.candle_tape import minutes_tape, regime_of, rounds_of, rounds_tape, spans
 from core.forge.hidden import NothingHidden, hidden_rows
 from core.forge.hidden_markets import compare_recorded, compare_simulated
+from core.forge.match import POLL_LATENCY_S, POLL_S, entrants_schedule
 from core.forge.recordings import Recording, read_recording
 from core.forge.tape import Schedule, polls
 from tests.forge.scenes import small_plan
@@ -90,6 +91,16 @@ def test_a_recording_is_played_like_a_made_market(recording: Recording) -> None:
 def test_a_recording_that_is_too_short_is_refused(recording: Recording) -> None:
     with pytest.raises(BadPlan, match="--rounds"):
         plan_recorded(Wishes(rounds=5_000), "candles.csv", recording)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_commit_has_been_shown_the_last_minute_that_had_ended(recording: Recording, seed: int) -> None:
+    tape = rounds_tape(recording, rounds_of(recording, (0, 400))[0], 20)
+    schedule = entrants_schedule(tape, seed)
+    for commit_at in tape.commit_at:
+        seen_at = schedule.at[schedule.at <= commit_at][-1] - schedule.latency_s
+        told_at = tape.times[tape.row(np.array([seen_at]))[0]]
+        assert commit_at - told_at < 60 + POLL_S + POLL_LATENCY_S
 
 
 def test_a_hidden_venue_is_shown_to_nobody(recording: Recording) -> None:

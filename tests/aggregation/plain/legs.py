@@ -163,7 +163,8 @@ def _apart(memory: PlainLegs, lesson: PlainLegLesson) -> dict[Place, float]:
             continue
         untold = memory.offset[leg.venue, leg.quote] + memory.bias[place] - shift(memory, place, leg)
         apart = (residual + untold) / (1 - min(lesson.weight[place], 0.75))
-        reach = max(rules.teach_reach, rules.teach_deviations * math.sqrt(memory.variance[place]))
+        near = rules.offset_max if memory.taught_s[place] < rules.teach_first_s else rules.teach_reach
+        reach = max(near, rules.teach_deviations * math.sqrt(memory.variance[place]))
         if abs(apart) <= reach and lesson.weight[place] <= 0.75:
             found[place] = apart
     return found
