@@ -113,6 +113,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # The composition roots and the command line, which may import all of it.
 ROOTS = (
     "core.app",
+    "core.assembly",
     "core.parts",
     "core.replica",
     "core.replicas",

@@ -40,9 +40,9 @@ class Pass:
 class Board:
     """What all clients look at. A pass that lacks a feed leaves its last object standing.
 
-    Sequences count passes, also from run to run of the core (`core.app`), so a hole in them is a pass that
-    never arrived here. One that goes backwards begins anew if its pass is later than the newest here; else
-    it is told a second time, and nothing becomes older by it.
+    Sequences count passes, also from run to run of the core, so a hole in them is a pass that never arrived
+    here. One that goes backwards begins anew if its pass is later than the newest here; else it is told a
+    second time, and nothing becomes older by it.
     """
 
     def __init__(self) -> None:
