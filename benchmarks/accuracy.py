@@ -49,8 +49,8 @@ CHANGES: Final[Mapping[str, Mapping[str, float]]] = {
     "news unbounded": {"follow_news_bands": 100.0},
     "habits bounded like news": {"follow_standing_rounds": 1e6},
     "stablecoins in their own bands": {"follow_unit_min": 0.0},
-    "a quarter of the ridges": {"follow_ridge": 1.25, "follow_own_ridge": 0.5},
-    "four times the ridges": {"follow_ridge": 20.0, "follow_own_ridge": 8.0},
+    "a quarter of the ridges": {"follow_ridge": 1.25, "follow_own_ridge": 2.0},
+    "four times the ridges": {"follow_ridge": 20.0, "follow_own_ridge": 32.0},
     "legs not corrected": _NO_LEGS,
     "median only, no mean": _MEDIAN_ONLY,
 }

@@ -86,7 +86,7 @@ class Rules:
     follow_unit_min: float = 1e-3  # bands narrower than this are no measure of how far venues stand apart
     follow_units: float = 2.0
     follow_max: float = 0.002
-    follow_news_bands: float = 0.25  # from one end to the other half a band, whatever a venue shows
+    follow_news_bands: float = 0.3  # from one end to the other 0.6 of a band, whatever a venue shows
     follow_standing_rounds: float = 10.0  # after so many what a venue says is no news
     follow_apart_units: float = 3.0
     follow_trade_units: float = 3.0
@@ -100,7 +100,7 @@ class Rules:
     follow_score_rounds: float = 30.0
     follow_rounds_min: float = 10.0
     follow_ridge: float = 5.0
-    follow_own_ridge: float = 2.0
+    follow_own_ridge: float = 8.0
     follow_constant_ridge: float = 0.5  # venues stand apart for hours: that must not take hours to learn
     follow_noise_power: float = 1.0
     follow_noise_floor_units: float = 0.02
