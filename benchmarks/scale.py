@@ -117,10 +117,7 @@ async def _measured(port: int, feeds_of: list[list[str]], seconds: float) -> lis
 
 
 def _clients(result: Connection, port: int, feeds_of: list[list[str]], seconds: float) -> None:
-    async def main() -> None:
-        result.send(await latencies_of(port, feeds_of, seconds, PASSES_PER_S))
-
-    uvloop.run(main())
+    result.send(latencies_of(port, feeds_of, seconds, PASSES_PER_S))
 
 
 def _memory(pids: list[int]) -> int:

@@ -150,10 +150,7 @@ def _on_stop(control: Connection, stop: asyncio.Event) -> None:
 
 
 def _clients(result: Connection, port: int, count: int, seconds: float) -> None:
-    async def main() -> None:
-        result.send(await latencies_of(port, [["*"]] * count, seconds, PASSES_PER_S))
-
-    uvloop.run(main())
+    result.send(latencies_of(port, [["*"]] * count, seconds, PASSES_PER_S))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ from core.messages import PassMessage
 
 Feeds = frozenset[str]
 
-MESSAGES_MAX: Final = 4_096
-"""Updates of one pass that are looked out for; more are joined for each client."""
-
+CHOICES_MAX: Final = 4_096
+"""Sets of feeds that are remembered; then all are forgotten, and those that still matter come again."""
 
 RING_MAX: Final = 256
 """Passes that are kept for clients that come back: at five a second, 51 s of them, 7 MB at most."""
@@ -35,6 +34,18 @@ class Pass:
     at: float
     fragments: Mapping[str, bytes]
     lost: int
+
+
+@dataclass(slots=True)
+class _Choice:
+    """A set of feeds that clients chose: those that have a price, in the order of the messages, and the last
+    update that was asked for. Its text is kept from the second client on: to keep thousands that one client
+    each asks for costs more than to make them.
+    """
+
+    order: tuple[str, ...]
+    asked: tuple[int, int, int] | None = None
+    text: bytes | None = None
 
 
 class Board:
@@ -52,10 +63,8 @@ class Board:
         self._fragments: dict[str, bytes] = {}
         self._changed: dict[str, int] = {}
         self._all_changed = 0
-        self._updates: dict[tuple[Feeds, int, int], bytes] = {}
-        self._asked: set[tuple[Feeds, int, int]] = set()
         self._heads: dict[tuple[int, int], bytes] = {}
-        self._orders: dict[Feeds, tuple[str, ...]] = {}
+        self._choices: dict[Feeds, _Choice] = {}
         self._ring: deque[Pass] = deque(maxlen=RING_MAX)
 
     @property
@@ -80,38 +89,30 @@ class Board:
         self.sequence, self.at = message.sequence, message.at
         self._ring.append(Pass(self.ordinal, message.sequence, message.at, message.fragments, max(0, lost)))
         if not message.fragments.keys() <= self._fragments.keys():
-            self._orders.clear()
+            self._choices.clear()
         self._fragments.update(message.fragments)
         self._changed.update(dict.fromkeys(message.fragments, self.ordinal))
         self._all_changed = min(self._changed.values(), default=0)
-        self._updates.clear()
-        self._asked.clear()
         self._heads.clear()
 
     def snapshot(self, feeds: Feeds, at: float) -> bytes:
         """The first message after a subscription: every feed of it. Its own `at` is now."""
         head = {"type": "snapshot", "sequence": self.sequence, "at": round(max(at, self.at), 3)}
-        return _joined(orjson.dumps(head), self._newest(feeds, 0))
+        return _joined(_opened(head), self._newest(self._choice(feeds).order, 0))
 
     def update(self, feeds: Feeds, seen: int, previous: int) -> bytes:
-        """What changed after the ordinal `seen`, for a client whose last message had `previous`.
-
-        Kept from the second client on who asks for the same: to keep thousands that one client each asks for
-        costs more than to make them.
-        """
-        key = (feeds, seen, previous)
-        message = self._updates.get(key)
-        if message is None:
-            head = self._heads.get((seen, previous))
-            if head is None:
-                head = self._heads[seen, previous] = orjson.dumps(self._update_head(seen, previous))
-            message = _joined(head, self._newest(feeds, seen))
-            if len(self._asked) >= MESSAGES_MAX:
-                return message
-            if key in self._asked:
-                self._updates[key] = message
-            self._asked.add(key)
-        return message
+        """What changed after the ordinal `seen`, for a client whose last message had `previous`."""
+        choice = self._choice(feeds)
+        asked = (self.ordinal, seen, previous)
+        again = choice.asked == asked
+        if again and choice.text is not None:
+            return choice.text
+        head = self._heads.get((seen, previous))
+        if head is None:
+            head = self._heads[seen, previous] = _opened(self._update_head(seen, previous))
+        text = _joined(head, self._newest(choice.order, seen))
+        choice.asked, choice.text = asked, text if again else None
+        return text
 
     def find(self, sequence: int) -> int | None:
         """The ordinal of a pass that is still kept, or None."""
@@ -131,7 +132,7 @@ class Board:
         if kept.lost:
             head["lost"] = kept.lost
         parts = [part for feed, part in kept.fragments.items() if feed in feeds]
-        return _joined(orjson.dumps(head), parts)
+        return _joined(_opened(head), parts)
 
     def _update_head(self, seen: int, previous: int) -> dict[str, object]:
         head = {"type": "update", "sequence": self.sequence, "previous": previous, "at": self.at}
@@ -143,21 +144,25 @@ class Board:
             head["lost"] = lost
         return head
 
-    def _newest(self, feeds: Feeds, seen: int) -> list[bytes]:
-        fragments, order = self._fragments, self._order_of(feeds)
+    def _newest(self, order: tuple[str, ...], seen: int) -> list[bytes]:
+        fragments = self._fragments
         if seen < self._all_changed:
             return [fragments[feed] for feed in order]
         return [fragments[feed] for feed in order if self._changed[feed] > seen]
 
-    def _order_of(self, feeds: Feeds) -> tuple[str, ...]:
-        """The feeds that have a price, in the order of the messages. Looked up for every client and pass."""
-        order = self._orders.get(feeds)
-        if order is None:
-            order = tuple(feed for feed in self._fragments if feed in feeds)
-            if len(self._orders) < MESSAGES_MAX:
-                self._orders[feeds] = order
-        return order
+    def _choice(self, feeds: Feeds) -> _Choice:
+        choice = self._choices.get(feeds)
+        if choice is None:
+            if len(self._choices) >= CHOICES_MAX:
+                self._choices.clear()
+            choice = self._choices[feeds] = _Choice(tuple(feed for feed in self._fragments if feed in feeds))
+        return choice
+
+
+def _opened(head: dict[str, object]) -> bytes:
+    """A message up to its first price."""
+    return orjson.dumps(head)[:-1] + b',"prices":['
 
 
 def _joined(head: bytes, prices: list[bytes]) -> bytes:
-    return head[:-1] + b',"prices":[' + b",".join(prices) + b"]}"
+    return head + b",".join(prices) + b"]}"

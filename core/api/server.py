@@ -32,8 +32,6 @@ HEAD_S_MAX: Final = 10.0
 HEAD_BYTES_MAX: Final = 32_768
 """How long and how large the head of a request may be."""
 
-FRAMES_MAX: Final = 16
-
 AFTER_CLOSE_BYTES_MAX: Final = 65_536
 """What a WebSocket client may still say once it was told to go; more cuts the connection."""
 
@@ -52,23 +50,15 @@ class Options(TypedDict, total=False):
 
 
 class _Frames:
-    """Texts as whole WebSocket frames, so that one for 500 clients is framed once. Keeps the last few.
-
-    They are found by identity: to hash a text for one client only would cost as much as to frame it.
-    """
+    """Texts as whole WebSocket frames. The last is kept, so that one for 500 clients is framed once."""
 
     def __init__(self) -> None:
-        self._frames: dict[int, tuple[bytes, bytes]] = {}
+        self._body, self._frame = b"", text_frame(b"")
 
     def of(self, body: bytes) -> bytes:
-        kept = self._frames.get(id(body))
-        if kept is not None and kept[0] is body:
-            return kept[1]
-        if len(self._frames) >= FRAMES_MAX:
-            self._frames.clear()
-        frame = text_frame(body)
-        self._frames[id(body)] = body, frame
-        return frame
+        if body is not self._body:
+            self._body, self._frame = body, text_frame(body)
+        return self._frame
 
 
 def text_frame(body: bytes) -> bytes:

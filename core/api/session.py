@@ -85,7 +85,28 @@ class Close:
 
 
 class Session:
-    """What one client wants and got. `at` is in Unix seconds."""
+    """What one client wants and got. `at` is in Unix seconds.
+
+    `_settled`: nothing but the next pass can be due. Thousands of sessions are looked at for each pass, and
+    what is touched of each has to come from memory.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_close",
+        "_counted_at",
+        "_feeds_max",
+        "_limits",
+        "_ordinal",
+        "_replaying",
+        "_replies",
+        "_sent_at",
+        "_sequence",
+        "_settled",
+        "_since",
+        "_snapshot_due",
+        "feeds",
+    )
 
     def __init__(self, limits: StreamLimits, at: float, feeds_max: int = len(FEEDS)) -> None:
         self.feeds: Feeds = frozenset()
@@ -96,6 +117,7 @@ class Session:
         self._snapshot_due = False
         self._since: int | None = None
         self._replaying = False
+        self._settled = False
         self._ordinal = 0
         self._sequence = 0
         self._sent_at = at
@@ -105,6 +127,7 @@ class Session:
     def close(self, code: int, reason: str) -> None:
         """End after the replies that wait. The first close stands."""
         self._close = self._close or Close(code, reason)
+        self._settled = False
 
     def receive(self, text: str | bytes, at: float) -> None:
         """Take a client's message; what is wrong with it becomes a reply."""
@@ -122,7 +145,7 @@ class Session:
             raise _too_many_feeds(len(self.feeds | feeds), self._feeds_max)
         self.feeds |= feeds
         self._snapshot_due, self._replaying, self._ordinal = True, False, 0
-        self._since = since
+        self._since, self._settled = since, False
         self._reply_subscribed()
 
     def is_silent(self, at: float) -> bool:
@@ -134,6 +157,8 @@ class Session:
         outgoing = self._due(board, at)
         if isinstance(outgoing, Outgoing):
             self._sent_at = at
+        waits = self._replies or self._close or self._snapshot_due or self._replaying
+        self._settled = bool(self.feeds) and not waits and self._since is None
         return outgoing
 
     def next_plain(self, board: Board, at: float) -> bytes | None:
@@ -141,9 +166,7 @@ class Session:
 
         None means that `next` knows better. It counts as sent.
         """
-        if self._replies or self._close or self._snapshot_due or self._replaying or self._since is not None:
-            return None
-        if board.ordinal - self._ordinal != 1 or not self.feeds:
+        if not self._settled or board.ordinal - self._ordinal != 1:
             return None
         body = board.update(self.feeds, self._ordinal, self._sequence)
         self._ordinal, self._sequence, self._sent_at = board.ordinal, board.sequence, at
@@ -219,6 +242,7 @@ class Session:
 
     def _reply(self, kind: str, **members: object) -> None:
         self._replies.append(Outgoing(kind, _text(kind, **members)))
+        self._settled = False
 
     def _allowed(self, at: float) -> bool:
         """A bucket of `messages_burst` that refills at `messages_per_s`."""

@@ -60,21 +60,25 @@ class DirectSocket(Protocol):
 class _Client:
     """A connected client: its session, what its server offers, and the event that wakes its sender.
 
-    `sending_since` is set while its sender waits for the socket to take a message.
+    `sending_since` is set while its sender waits for the socket to take a message; `idle` while it has none
+    under way, and another may write for it.
     """
+
+    __slots__ = ("_abort", "direct", "idle", "sending_since", "session", "wake")
 
     def __init__(self, session: Session, scope: Scope) -> None:
         self.session = session
         self.wake = asyncio.Event()
         self.sending_since: float | None = None
+        self.idle = True
         extensions = scope.get("extensions") or {}
         self.direct: DirectSocket | None = extensions.get(DIRECT_EXTENSION, {}).get("socket")
         self._abort: Callable[[], None] | None = extensions.get(ABORT_EXTENSION, {}).get("abort")
 
-    @property
-    def idle(self) -> bool:
-        """Whether its sender has nothing under way, so that another may write in its place."""
-        return self.sending_since is None and not self.wake.is_set()
+    def rouse(self) -> None:
+        """Have its sender look what is due."""
+        self.idle = False
+        self.wake.set()
 
     def expel(self, code: int, reason: str) -> None:
         """End the connection although its socket takes nothing, where the server can."""
@@ -134,7 +138,7 @@ class Hub:
         self._open = False
         for client in self._clients:
             client.session.close(1001, "stopping")
-            client.wake.set()
+            client.rouse()
         try:
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
@@ -201,6 +205,7 @@ class Hub:
             if outgoing is not None:
                 return outgoing
             client.wake.clear()
+            client.idle = True
             await client.wake.wait()
 
     def _enter(self, client: _Client) -> None:
@@ -222,7 +227,7 @@ class Hub:
                 return
             text = message.get("text") or message.get("bytes") or ""
             client.session.receive(text, self._clock())
-            client.wake.set()
+            client.rouse()
 
     async def _send(self, client: _Client, socket: WebSocket) -> None:
         while True:
@@ -284,21 +289,21 @@ class Hub:
             clients = tuple(self._clients)
             for first in range(0, len(clients), BREATH):
                 told_at: list[float] = []
+                now = self._clock()
                 for client in clients[first : first + BREATH]:
-                    self._tell(client, told_at)
+                    self._tell(client, now, told_at)
                 self._count_updates(told_at)
                 await asyncio.sleep(0)
 
-    def _tell(self, client: _Client, told_at: list[float]) -> None:
+    def _tell(self, client: _Client, now: float, told_at: list[float]) -> None:
         """Write what is due straight to a socket that takes it; else wake the client's sender for it.
 
         Saves a switch to a task and back for each client, which cost more than the writing. Of a plain update
         the time of its pass is put to `told_at`, to be counted with others.
         """
         if client.direct is None or not client.idle or not client.direct.takes_text:
-            client.wake.set()
+            client.rouse()
             return
-        now = self._clock()
         body = client.session.next_plain(self._board, now)
         if body is not None:
             client.direct.write(body)
@@ -309,7 +314,7 @@ class Hub:
             client.direct.write(outgoing.body)
             self._count(outgoing)
         elif outgoing is not None:
-            client.wake.set()
+            client.rouse()
 
     async def _tick(self) -> None:
         """Once a turn: heartbeats where nothing was sent, and an end for those that take nothing."""
@@ -318,7 +323,7 @@ class Hub:
             now = self._clock()
             for client in list(self._clients):
                 if client.session.is_silent(now):
-                    client.wake.set()
+                    client.rouse()
                 since = client.sending_since
                 if since is not None and now - since > self._limits.stuck_s:
                     self._metrics.stream_expelled.labels("took-nothing").inc()
