@@ -41,7 +41,7 @@ from core.gateway.meter import Meter
 from core.gateway.tiers import Tier
 from core.shared_limits import SharedLimiter
 from tests.fakes.accounts import FakeAccounts
-from tests.fakes.services import NOW, World, estimates_at, message_at
+from tests.fakes.services import NOW, World, message_at
 from tests.redis_server import RedisServer, redis_binary
 
 RATE_PER_S = 500
@@ -120,19 +120,21 @@ def _chrono_server(control: Connection, guard: Callable[[], Gateway] | None = No
     async def main() -> None:
         world = World(now=time.time())
         stop = _stop_on(control)
+        message = message_at(world.now)
 
         async def estimate() -> None:
+            nonlocal message
             sequence = 0
             while not stop.is_set():
                 sequence += 1
                 world.now = time.time()
-                world.estimates = estimates_at(world.now, sequence)
+                message = message_at(world.now, sequence)
                 await asyncio.sleep(1 / PASSES_PER_S)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(estimate())
             gateway = None if guard is None else guard()
-            services = world.services()
+            services = replace(world.services(), last_pass=lambda: message)
             app = create_api(services if gateway is None else replace(services, gateway=gateway))
             group.create_task(serve(app, "127.0.0.1", 0, stop, started=control.send))
 
