@@ -60,8 +60,8 @@ class Rules:
     # what legs have shown themselves to be: `core.aggregation.legs`
     lesson_s_max: float = 60.0  # the most that one pass can teach, however long the silence before it
     teach_reach: float = 0.002  # a residual beyond this teaches nothing ...
-    teach_first_s: float = 600.0  # until then a residual up to `offset_max` teaches
     teach_deviations: float = 6.0  # ... unless the leg is known to be so noisy
+    teach_first_s: float = 600.0  # ... or has taught for less than this: then up to `offset_max`
     offset_half_life_s: float = 600.0
     offset_noise: float = 6e-4  # legs that noisy teach an offset at half the pace
     offset_memory_s: float = 14_400.0  # an offset that is not renewed fades

@@ -18,7 +18,7 @@ from core.messages import PassMessage
 
 Feeds = frozenset[str]
 
-CHOICES_MAX: Final = 4_096
+CHOICES_MAX: Final = 16_384
 """Sets of feeds that are remembered; then all are forgotten, and those that still matter come again."""
 
 RING_MAX: Final = 256
