@@ -134,6 +134,28 @@ async def asked(port: int, schedule: Schedule) -> Answers:
     return answers
 
 
+def latency_row(
+    name: str,
+    ours: Sequence[float],
+    bare: Sequence[float],
+    part: float,
+    *,
+    baseline_name: str,
+    target_ms: float | None = None,
+) -> dict[str, object]:
+    """A row of the table: a quantile of our latencies beside the baseline's."""
+    figure, baseline = share(ours, part), share(bare, part)
+    return {
+        "name": f"{name}, p{part * 100:.0f}",
+        "figure": round(figure, 3),
+        "unit": "ms",
+        "baseline": round(baseline, 3),
+        "baseline_name": baseline_name,
+        "ratio": round(baseline / figure, 2),
+        "target": target_ms,
+    }
+
+
 def share(latencies: Sequence[float], part: float) -> float:
     """A quantile: 0.95 is the p95."""
     return statistics.quantiles(latencies, n=1000, method="inclusive")[round(part * 1000) - 1]

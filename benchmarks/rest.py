@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.load import Answers, Schedule, asked, share
+from benchmarks.load import Answers, Schedule, asked, latency_row
 from core.api.app import create_api
 from core.api.current import CurrentPrices
 from core.api.gate import Gateway
@@ -74,17 +74,10 @@ def run(quick: bool = False) -> list[dict[str, object]]:
 
 
 def _rows(name: str, ours: list[float], bare: list[float]) -> list[dict[str, object]]:
+    full, baseline = f"{name} at {RATE_PER_S} requests/s", "bare Starlette route with prebuilt bytes"
     return [
-        {
-            "name": f"{name} at {RATE_PER_S} requests/s, {label}",
-            "figure": round(share(ours, part), 3),
-            "unit": "ms",
-            "baseline": round(share(bare, part), 3),
-            "baseline_name": "bare Starlette route with prebuilt bytes",
-            "ratio": round(share(bare, part) / share(ours, part), 2),
-            "target": TARGET_MS if label == "p95" else None,
-        }
-        for label, part in (("p95", 0.95), ("p50", 0.50))
+        latency_row(full, ours, bare, part, baseline_name=baseline, target_ms=target)
+        for part, target in ((0.95, TARGET_MS), (0.50, None))
     ]
 
 

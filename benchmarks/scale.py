@@ -14,12 +14,10 @@ import json
 import multiprocessing
 import random
 import socket
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
@@ -34,8 +32,9 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from benchmarks.load import latency_row
 from benchmarks.servers import migrated_server
-from benchmarks.stream_clients import latencies_of
+from benchmarks.stream_clients import send_latencies
 from chrono.feeds import FEEDS
 from core.bus import CHANNEL, RedisBus
 from core.messages import decode_pass
@@ -49,6 +48,7 @@ PASSES_PER_S = 2.0
 PROCESSES = 2
 TARGET_MS = 100.0
 SEED = 7
+BASELINE = "bare Starlette, one text for all"
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -58,28 +58,12 @@ def run(quick: bool = False) -> list[dict[str, object]]:
     own, alike, bytes_each, bare = asyncio.run(_all(clients, seconds))
     name = f"pass to client, {clients:,} clients x {FEEDS_EACH} feeds x {PASSES_PER_S:.0f}/s"
     rows: list[dict[str, object]] = [
-        _row(f"{name}, {kind}, {label}", _at(found, share), _at(bare, share), label)
+        latency_row(f"{name}, {kind}", found, bare, part, baseline_name=BASELINE, target_ms=target)
         for kind, found in (("each its own feeds", own), ("all the same feeds", alike))
-        for label, share in (("p99", 0.99), ("p50", 0.50))
+        for part, target in ((0.99, TARGET_MS), (0.50, None))
     ]
     memory = {"name": "memory of the replicas, a client", "figure": round(bytes_each / 1024, 1), "unit": "KB"}
     return [*rows, {**memory, **dict.fromkeys(("baseline", "baseline_name", "ratio", "target"))}]
-
-
-def _row(name: str, figure: float, baseline: float, label: str) -> dict[str, object]:
-    return {
-        "name": name,
-        "figure": round(figure, 2),
-        "unit": "ms",
-        "baseline": round(baseline, 2),
-        "baseline_name": "bare Starlette, one text for all",
-        "ratio": round(baseline / figure, 2),
-        "target": TARGET_MS if label == "p99" else None,
-    }
-
-
-def _at(latencies: list[float], share: float) -> float:
-    return statistics.quantiles(latencies, n=1000, method="inclusive")[round(share * 1000) - 1]
 
 
 async def _all(clients: int, seconds: float) -> tuple[list[float], list[float], float, list[float]]:
@@ -105,7 +89,7 @@ async def _all(clients: int, seconds: float) -> tuple[list[float], list[float], 
 async def _measured(port: int, feeds_of: list[list[str]], seconds: float) -> list[float]:
     """What the clients, in a process of their own, found."""
     result, end = _SPAWN.Pipe()
-    asking = _SPAWN.Process(target=_clients, args=(end, port, feeds_of, seconds))
+    asking = _SPAWN.Process(target=send_latencies, args=(end, port, feeds_of, seconds, PASSES_PER_S))
     asking.start()
     try:
         if not await asyncio.to_thread(result.poll, seconds + 90):
@@ -114,10 +98,6 @@ async def _measured(port: int, feeds_of: list[list[str]], seconds: float) -> lis
         return latencies
     finally:
         await asyncio.to_thread(asking.join, 10)
-
-
-def _clients(result: Connection, port: int, feeds_of: list[list[str]], seconds: float) -> None:
-    result.send(latencies_of(port, feeds_of, seconds, PASSES_PER_S))
 
 
 def _memory(pids: list[int]) -> int:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import statistics
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -19,7 +18,8 @@ import orjson
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from benchmarks.stream_clients import latencies_of
+from benchmarks.load import latency_row
+from benchmarks.stream_clients import send_latencies
 from core.api.app import create_api
 from core.api.server import serve
 from core.messages import decode_pass
@@ -36,22 +36,11 @@ def run(quick: bool = False) -> list[dict[str, object]]:
     bare = _measure(_bare_server, clients, seconds)
     ours = _measure(_chrono_server, clients, seconds)
     name = f"estimate to socket, {clients} clients x 63 feeds x {PASSES_PER_S:.0f}/s"
+    baseline = "bare broadcast of one frame"
     return [
-        {
-            "name": f"{name}, {label}",
-            "figure": round(_at(ours, share), 2),
-            "unit": "ms",
-            "baseline": round(_at(bare, share), 2),
-            "baseline_name": "bare broadcast of one frame",
-            "ratio": round(_at(bare, share) / _at(ours, share), 2),
-            "target": TARGET_MS if label == "p99" else None,
-        }
-        for label, share in (("p99", 0.99), ("p50", 0.50))
+        latency_row(name, ours, bare, part, baseline_name=baseline, target_ms=target)
+        for part, target in ((0.99, TARGET_MS), (0.50, None))
     ]
-
-
-def _at(latencies: list[float], share: float) -> float:
-    return statistics.quantiles(latencies, n=1000, method="inclusive")[round(share * 1000) - 1]
 
 
 def _measure(server: Callable[[Connection], None], clients: int, seconds: float) -> list[float]:
@@ -63,7 +52,8 @@ def _measure(server: Callable[[Connection], None], clients: int, seconds: float)
     serving.start()
     try:
         port = ours.recv()
-        asking = spawn.Process(target=_clients, args=(results_end, port, clients, seconds))
+        asks = (results_end, port, [["*"]] * clients, seconds, PASSES_PER_S)
+        asking = spawn.Process(target=send_latencies, args=asks)
         asking.start()
         if not results.poll(seconds + 30):
             raise TimeoutError("the clients gave no result")
@@ -147,10 +137,6 @@ def _bare_server(control: Connection) -> None:
 
 def _on_stop(control: Connection, stop: asyncio.Event) -> None:
     asyncio.get_running_loop().add_reader(control.fileno(), stop.set)
-
-
-def _clients(result: Connection, port: int, count: int, seconds: float) -> None:
-    result.send(latencies_of(port, [["*"]] * count, seconds, PASSES_PER_S))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 
 import orjson
 
@@ -90,6 +91,13 @@ def masked(text: bytes) -> bytes:
     size = len(text)
     head = bytes([0x81, 0x80 | size]) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
     return head + bytes(4) + text
+
+
+def send_latencies(
+    result: Connection, port: int, feeds_of: Sequence[Sequence[str]], seconds: float, per_s: float
+) -> None:
+    """`latencies_of`, as a process of its own."""
+    result.send(latencies_of(port, feeds_of, seconds, per_s))
 
 
 def latencies_of(port: int, feeds_of: Sequence[Sequence[str]], seconds: float, per_s: float) -> list[float]:

@@ -134,14 +134,7 @@ def _route_entry(report: RouteReport, at: float) -> dict[str, object]:
 
 def _venue_entry(heard: HeardReport, route: str, at: float) -> dict[str, object]:
     report = heard.report
-    return {
-        "venue": report.venue,
-        "state": report.state.name.lower(),
-        "code": report.code,
-        "since": report.since,
-        "retry_at": report.retry_at,
-        "requests": report.requests,
-        "failures": report.failures,
+    return report.told() | {
         "refused": {str(reason): count for reason, count in report.refused.items()},
         "collector": heard.collector,
         "route": route,

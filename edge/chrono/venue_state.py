@@ -40,3 +40,15 @@ class VenueReport:
     requests: int = 0
     failures: int = 0
     refused: dict[Reason, int] = field(default_factory=dict)
+
+    def told(self) -> dict[str, object]:
+        """The members that every JSON object about a venue begins with; refusals are left to its writer."""
+        return {
+            "venue": self.venue,
+            "state": self.state.name.lower(),
+            "code": self.code,
+            "since": self.since,
+            "retry_at": self.retry_at,
+            "requests": self.requests,
+            "failures": self.failures,
+        }

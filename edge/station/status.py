@@ -120,14 +120,7 @@ def refusals_of(groups: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, floa
 
 
 def _venue(report: VenueReport, station: Station) -> Document:
-    return {
-        "venue": report.venue,
-        "state": report.state.name.lower(),
-        "code": report.code,
-        "since": report.since,
-        "retry_at": report.retry_at,
-        "requests": report.requests,
-        "failures": report.failures,
+    return report.told() | {
         "refused_rows": {str(reason): count for reason, count in report.refused.items()},
         "host": station.host(report.venue),
     }
